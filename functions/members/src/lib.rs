@@ -51,7 +51,8 @@ async fn list(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> 
 }
 
 async fn add(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
-    let new = muster_contracts::add_member(request.contract(), &request.body)?;
+    let new =
+        muster_contracts::add_member(request.contract(), &request.body, request.on_unknown_field)?;
     let response = |roster: &Roster, member: &Member| {
         RenderedResponse::created(
             muster_contracts::member(request.contract(), roster, member),
@@ -74,7 +75,11 @@ async fn add(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
 }
 
 async fn update(request: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
-    let changes = muster_contracts::update_member(&request.body)?;
+    let changes = muster_contracts::update_member(
+        request.contract(),
+        &request.body,
+        request.on_unknown_field,
+    )?;
     let (roster, member) = request
         .store
         .change_member(

@@ -52,7 +52,8 @@ async fn list(request: &ApiRequest) -> Result<ApiResponse, Error> {
 }
 
 async fn create(request: &ApiRequest) -> Result<ApiResponse, Error> {
-    let new = muster_contracts::create_team(request.contract(), &request.body)?;
+    let new =
+        muster_contracts::create_team(request.contract(), &request.body, request.on_unknown_field)?;
     let id = (request.new_team_id)(request.now);
     let team = Team::create(
         id,
@@ -84,7 +85,8 @@ async fn get(request: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
 }
 
 async fn update(request: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
-    let changes = muster_contracts::update_team(request.contract(), &request.body)?;
+    let changes =
+        muster_contracts::update_team(request.contract(), &request.body, request.on_unknown_field)?;
     let org = &request.principal.organization_id;
     let roster = request
         .store

@@ -24,8 +24,9 @@ mod find_tickets;
 mod health;
 mod json;
 
-pub use error::{ApiError, ErrorContext};
+pub use error::{ApiError, ErrorContext, UnauthorizedReason, WrongIdKind};
 pub use find_tickets::find_tickets;
+pub use health::health;
 pub use health::health;
 pub use json::json;
 
@@ -34,7 +35,8 @@ use muster_domain::{
     NewMember, NewTeam, OrganizationId, PageRange, Roster, TeamChanges, TeamPage, Ticket,
     TicketPage, Timestamp,
 };
-use request::{Body, FieldRejected, InvalidRequest, Query};
+use request::{Body, FieldRejected, InvalidRequest, OnUnknownField, Query, UnknownFields};
+use route::Endpoint;
 
 /// Parses the query of `GET /v1/teams`. The parsed page has everything that the
 /// response repeats.
@@ -87,52 +89,99 @@ pub fn documented_contract(query: &str) -> Result<Contract, InvalidRequest> {
         .map_err(|FieldRejected| query.invalid())
 }
 
+/// The parsers of an endpoint's body, by contract.
+struct BodyParsers<T> {
+    toptickets: BodyParser<T>,
+    itsm: BodyParser<T>,
+}
+
+type BodyParser<T> = fn(&mut Body<'_>) -> Result<T, FieldRejected>;
+
+impl<T> BodyParsers<T> {
+    fn of(&self, contract: Contract) -> BodyParser<T> {
+        match contract {
+            Contract::Toptickets => self.toptickets,
+            Contract::Itsm => self.itsm,
+        }
+    }
+}
+
+const CREATE_TEAM: BodyParsers<NewTeam> = BodyParsers {
+    toptickets: toptickets::create_team,
+    itsm: itsm::create_team,
+};
+const UPDATE_TEAM: BodyParsers<TeamChanges> = BodyParsers {
+    toptickets: toptickets::update_team,
+    itsm: itsm::update_team,
+};
+const ADD_MEMBER: BodyParsers<NewMember> = BodyParsers {
+    toptickets: toptickets::add_member,
+    itsm: itsm::add_member,
+};
+const UPDATE_MEMBER: BodyParsers<MemberChanges> = BodyParsers {
+    toptickets: toptickets::update_member,
+    itsm: itsm::update_member,
+};
+
 /// Parses the body of `POST /v1/teams`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn create_team(contract: Contract, body: &[u8]) -> Result<NewTeam, InvalidRequest> {
-    match contract {
-        Contract::Toptickets => toptickets::create_team(body),
-        Contract::Itsm => itsm::create_team(body),
-    }
+/// The body is malformed, or has fields that break a rule.
+pub fn create_team(
+    contract: Contract,
+    body: &[u8],
+    on_unknown_field: OnUnknownField,
+) -> Result<NewTeam, InvalidRequest> {
+    Body::parse_with(body, on_unknown_field, CREATE_TEAM.of(contract))
 }
 
 /// Parses the body of `PATCH /v1/teams/{id}`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn update_team(contract: Contract, body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
-    match contract {
-        Contract::Toptickets => toptickets::update_team(body),
-        Contract::Itsm => itsm::update_team(body),
-    }
+/// The body is malformed, or has fields that break a rule.
+pub fn update_team(
+    contract: Contract,
+    body: &[u8],
+    on_unknown_field: OnUnknownField,
+) -> Result<TeamChanges, InvalidRequest> {
+    Body::parse_with(body, on_unknown_field, UPDATE_TEAM.of(contract))
 }
 
 /// Parses the body of `POST /v1/teams/{id}/members`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, InvalidRequest> {
-    match contract {
-        Contract::Toptickets => toptickets::add_member(body),
-        Contract::Itsm => itsm::add_member(body),
-    }
+/// The body is malformed, or has fields that break a rule.
+pub fn add_member(
+    contract: Contract,
+    body: &[u8],
+    on_unknown_field: OnUnknownField,
+) -> Result<NewMember, InvalidRequest> {
+    Body::parse_with(body, on_unknown_field, ADD_MEMBER.of(contract))
 }
 
-/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has this endpoint,
-/// so both contracts have the same body.
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn update_member(body: &[u8]) -> Result<MemberChanges, InvalidRequest> {
-    let mut body = Body::parse(body)?;
-    let role = body.change("role", request::member_role);
-    let skills = body.change("skills", request::skills);
-    let (Ok(role), Ok(skills)) = (role, skills) else {
-        return Err(body.invalid());
-    };
-    Ok(MemberChanges { role, skills })
+/// The body is malformed, or has fields that break a rule.
+pub fn update_member(
+    contract: Contract,
+    body: &[u8],
+    on_unknown_field: OnUnknownField,
+) -> Result<MemberChanges, InvalidRequest> {
+    Body::parse_with(body, on_unknown_field, UPDATE_MEMBER.of(contract))
+}
+
+/// Returns the fields of a body that have no effect: the parser of the endpoint does not know them,
+/// and they are not read-only fields of responses.
+#[must_use]
+pub fn unknown_fields(contract: Contract, endpoint: Endpoint, body: &[u8]) -> UnknownFields {
+    match endpoint {
+        Endpoint::CreateTeam => Body::unknown_to(body, CREATE_TEAM.of(contract)),
+        Endpoint::UpdateTeam => Body::unknown_to(body, UPDATE_TEAM.of(contract)),
+        Endpoint::AddMember => Body::unknown_to(body, ADD_MEMBER.of(contract)),
+        Endpoint::UpdateMember => Body::unknown_to(body, UPDATE_MEMBER.of(contract)),
+        _ => UnknownFields::default(),
+    }
 }
 
 /// Renders one team.

@@ -52,7 +52,7 @@ pub(super) fn serialize<T: Serialize>(
             let rule = FieldRule::PageTooLarge(serialized.len());
             return Err(InvalidRequest::Violations(vec![Violation {
                 location: Location::Query,
-                field: "limit",
+                field: Some("limit".into()),
                 rule,
             }]));
         }
@@ -63,6 +63,8 @@ pub(super) fn serialize<T: Serialize>(
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use crate::json::json;
     use muster_domain::{
@@ -180,7 +182,7 @@ mod tests {
                 [
                     Violation {
                         location: Location::Query,
-                        field: "limit",
+                        field: Some(Cow::Borrowed("limit")),
                         rule: FieldRule::PageTooLarge(largest),
                     },
                 ] => largest,

@@ -5,7 +5,7 @@
 //! unknown path from a known path with another method, and some local runners of functions leave
 //! the gateway's route key empty.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, WrongIdKind};
 use muster_domain::{Contract, Error, Scope, TeamId, TicketId, UserId};
 
 /// One operation of the API.
@@ -245,26 +245,12 @@ impl RouteMatch<'_> {
     ///
     /// # Errors
     /// A malformed id names no object: [`Error::TeamNotFound`], [`Error::MemberNotFound`],
-    /// [`Error::TicketNotFound`].
-    pub fn route(&self) -> Result<Route, Error> {
-        let team = || {
-            self.parameters
-                .first()
-                .and_then(|id| TeamId::parse(id).ok())
-                .ok_or(Error::TeamNotFound)
-        };
-        let user = || {
-            self.parameters
-                .get(1)
-                .and_then(|id| UserId::parse(id).ok())
-                .ok_or(Error::MemberNotFound)
-        };
-        let ticket = || {
-            self.parameters
-                .first()
-                .and_then(|id| TicketId::parse(id).ok())
-                .ok_or(Error::TicketNotFound)
-        };
+    /// [`Error::TicketNotFound`]. An id of the other kind is [`ApiError::WrongIdKind`].
+    pub fn route(&self) -> Result<Route, ApiError> {
+        let [first, second] = [0, 1].map(|at| self.parameters.get(at).copied().unwrap_or_default());
+        let team = || TeamId::parse(first).map_err(|_| wrong_team_id(first, second));
+        let user = || UserId::parse(second).map_err(|_| wrong_user_id(second));
+        let ticket = || TicketId::parse(first).map_err(|_| ApiError::Domain(Error::TicketNotFound));
         Ok(match self.endpoint {
             Endpoint::ListTeams => Route::ListTeams,
             Endpoint::CreateTeam => Route::CreateTeam,
@@ -280,6 +266,27 @@ impl RouteMatch<'_> {
             Endpoint::FindAssignments => Route::FindAssignments,
             Endpoint::GetAssignment => Route::GetAssignment(ticket()?),
         })
+    }
+}
+
+/// Returns the error of a text that is not a team's id. `second` is the path's next id, if any.
+fn wrong_team_id(id: &str, second: &str) -> ApiError {
+    match (
+        UserId::parse(id),
+        UserId::parse(second),
+        TeamId::parse(second),
+    ) {
+        (Err(_), ..) => Error::TeamNotFound.into(),
+        (Ok(_), Err(_), Ok(_)) => ApiError::WrongIdKind(WrongIdKind::Swapped),
+        (Ok(_), ..) => ApiError::WrongIdKind(WrongIdKind::UserAsTeam),
+    }
+}
+
+/// Returns the error of a text that is not a user's id.
+fn wrong_user_id(id: &str) -> ApiError {
+    match TeamId::parse(id) {
+        Ok(_) => ApiError::WrongIdKind(WrongIdKind::TeamAsUser),
+        Err(_) => Error::MemberNotFound.into(),
     }
 }
 
@@ -396,23 +403,17 @@ mod tests {
             Ok(Route::GetTeam(id))
         );
         // The gateway has decoded the path once.
-        for malformed in [
-            "x",
-            "%",
-            "%ff",
-            &format!("team%5F{ID}"),
-            &format!("usr_{ID}"),
-        ] {
+        for malformed in ["x", "%", "%ff", &format!("team%5F{ID}")] {
             assert_eq!(
                 route(&format!("/v1/teams/{malformed}")),
-                Err(Error::TeamNotFound),
+                Err(Error::TeamNotFound.into()),
                 "{malformed}"
             );
         }
         let path = format!("/v1/teams/{ID}/members/x");
         assert_eq!(
             find("DELETE", &path, None).unwrap().route(),
-            Err(Error::MemberNotFound)
+            Err(Error::MemberNotFound.into())
         );
 
         assert_eq!(
@@ -424,9 +425,34 @@ mod tests {
         for malformed in ["a b", "#", "\u{e9}", &*"x".repeat(129)] {
             assert_eq!(
                 route(&format!("/v1/assignments/{malformed}")),
-                Err(Error::TicketNotFound),
+                Err(Error::TicketNotFound.into()),
                 "{malformed}"
             );
+        }
+    }
+
+    #[test]
+    fn path_id_of_the_other_kind_is_named() {
+        let (team, user) = (format!("team_{ID}"), format!("USR_{ID}"));
+        for (team, user, expected) in [
+            (&*user, ID, WrongIdKind::UserAsTeam),
+            (&*user, "x", WrongIdKind::UserAsTeam),
+            (&*user, &*user, WrongIdKind::UserAsTeam),
+            (&*user, &*team, WrongIdKind::Swapped),
+            (&*team, &*team, WrongIdKind::TeamAsUser),
+            (ID, &*team, WrongIdKind::TeamAsUser),
+        ] {
+            let path = format!("/v1/teams/{team}/members/{user}");
+            let route = find("DELETE", &path, None).unwrap().route();
+            assert_eq!(route, Err(ApiError::WrongIdKind(expected)), "{path}");
+        }
+        for path in [
+            format!("/v1/teams/{user}"),
+            format!("/v1/teams/{user}/workload"),
+        ] {
+            let route = find("GET", &path, None).unwrap().route();
+            let expected = ApiError::WrongIdKind(WrongIdKind::UserAsTeam);
+            assert_eq!(route, Err(expected), "{path}");
         }
     }
 }

@@ -305,6 +305,15 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// The reason why a stored key is no longer valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyEnd {
+    /// An operator revoked it.
+    Revoked,
+    /// Its time has passed.
+    Expired,
+}
+
 impl ApiKey {
     /// Returns the earlier of the set expiry and the limit of the kind.
     #[must_use]
@@ -319,7 +328,20 @@ impl ApiKey {
     /// Returns whether the key is neither revoked nor expired at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expiry().is_none_or(|expiry| now < expiry)
+        self.end(now).is_none()
+    }
+
+    /// Returns the reason why the key is not valid at `now`; `None` if it is valid. The revocation
+    /// counts before the expiry, because an operator decided on it.
+    #[must_use]
+    pub fn end(&self, now: Timestamp) -> Option<KeyEnd> {
+        if self.revoked_at.is_some() {
+            Some(KeyEnd::Revoked)
+        } else if self.expiry().is_some_and(|expiry| expiry <= now) {
+            Some(KeyEnd::Expired)
+        } else {
+            None
+        }
     }
 
     /// Returns whether the key has `scope`, and its kind permits it.
@@ -412,6 +434,12 @@ mod tests {
         assert!(key.is_valid(Timestamp::from_secs(i64::MAX / 1000)));
         key.revoked_at = Some(Timestamp::from_secs(5));
         assert!(!key.is_valid(Timestamp::from_secs(1)));
+        assert_eq!(key.end(Timestamp::from_secs(1)), Some(KeyEnd::Revoked));
+        key.expires_at = Some(Timestamp::from_secs(5));
+        assert_eq!(key.end(Timestamp::from_secs(9)), Some(KeyEnd::Revoked));
+        key.revoked_at = None;
+        assert_eq!(key.end(Timestamp::from_secs(9)), Some(KeyEnd::Expired));
+        assert_eq!(key.end(Timestamp::from_secs(1)), None);
     }
 
     #[test]

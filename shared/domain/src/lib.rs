@@ -32,7 +32,7 @@ mod word;
 mod workload;
 
 pub use change::{Change, ChangeKind};
-pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subject};
+pub use credential::{ApiKey, Contract, KeyEnd, KeyHash, KeyKind, Scope, SecretKey, Subject};
 pub use decision::{Candidate, Decision, PassOverReason, Reason};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};

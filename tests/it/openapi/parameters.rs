@@ -1,6 +1,6 @@
 //! The parameters of the documents agree with their parsers.
 
-use muster_contracts::request::idempotency_key;
+use muster_contracts::request::{idempotency_key, on_unknown_field};
 use muster_domain::{Contract, OrganizationId, TeamId, TicketId, UserId};
 use serde_json::{Value, json};
 
@@ -221,6 +221,34 @@ fn undocumented_query_parameter_is_ignored() {
                     "{name} of {id} in {}",
                     contract.as_str()
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn strict_is_documented_where_it_is_accepted() {
+    for contract in Contract::ALL {
+        let document = OpenapiDocument::of(contract);
+        for operation in document.operations() {
+            let names: Vec<_> = parameters(operation, "query")
+                .into_iter()
+                .filter(|parameter| parameter["name"] == "strict")
+                .collect();
+            let has_body = members(&operation.json["requestBody"]).count() > 0;
+            assert_eq!(names.len(), usize::from(has_body), "{}", operation.json);
+            for strict in names {
+                let validator = document.validator(&strict["schema"]);
+                for text in ["true", "false", "True", "1", "0", "", "yes"] {
+                    let value = text.parse().unwrap_or_else(|_| json!(text));
+                    assert_eq!(
+                        validator.is_valid(&value),
+                        on_unknown_field(&format!("strict={text}")).is_ok(),
+                        "{text:?}"
+                    );
+                }
+                let default = format!("strict={}", strict["schema"]["default"]);
+                assert_eq!(on_unknown_field(""), on_unknown_field(&default));
             }
         }
     }

@@ -4,7 +4,11 @@
 //! Another test asserts that the values exercise every rule: without any one rule of a schema, its
 //! verdict on some value would change.
 
-use muster_contracts::request::{InvalidRequest, Violation};
+use muster_contracts::{
+    request::{InvalidRequest, OnUnknownField, Violation},
+    route::{Endpoint, ROUTES},
+    unknown_fields,
+};
 use muster_domain::Contract;
 use serde_json::{Map, Value, json};
 
@@ -16,13 +20,22 @@ const UUID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 /// Parses a body with the parser of the endpoint.
 fn parse(contract: Contract, id: &str, body: &Value) -> Result<(), InvalidRequest> {
+    parse_with(contract, id, body, OnUnknownField::Ignore)
+}
+
+fn parse_with(
+    contract: Contract,
+    id: &str,
+    body: &Value,
+    on_unknown_field: OnUnknownField,
+) -> Result<(), InvalidRequest> {
     let body = body.to_string();
     let body = body.as_bytes();
     match id {
-        "create_team" => muster_contracts::create_team(contract, body).map(drop),
-        "update_team" => muster_contracts::update_team(contract, body).map(drop),
-        "add_member" => muster_contracts::add_member(contract, body).map(drop),
-        _ => muster_contracts::update_member(body).map(drop),
+        "create_team" => muster_contracts::create_team(contract, body, on_unknown_field).map(drop),
+        "update_team" => muster_contracts::update_team(contract, body, on_unknown_field).map(drop),
+        "add_member" => muster_contracts::add_member(contract, body, on_unknown_field).map(drop),
+        _ => muster_contracts::update_member(contract, body, on_unknown_field).map(drop),
     }
 }
 
@@ -272,7 +285,7 @@ fn schema_lists_fields_in_parser_order() {
             };
             let read: Vec<_> = violations
                 .iter()
-                .map(|Violation { field, .. }| *field)
+                .map(|Violation { field, .. }| field.as_deref().expect("a name"))
                 .collect();
             assert_eq!(
                 read,
@@ -282,6 +295,90 @@ fn schema_lists_fields_in_parser_order() {
             );
         }
     }
+}
+
+/// Returns the schemas of the objects that a client can send back to an endpoint.
+fn sent_back(contract: Contract, id: &str) -> &'static [&'static str] {
+    match (id, contract) {
+        ("create_team" | "update_team", _) => &["Team", "TeamSummary"],
+        (_, Contract::Toptickets) => &["Member", "TeamMember"],
+        (_, Contract::Itsm) => &["Membership", "TeamMember"],
+    }
+}
+
+#[test]
+fn object_of_a_response_has_no_unknown_field() {
+    for contract in Contract::ALL {
+        let document = OpenapiDocument::of(contract);
+        for id in BODIES {
+            let known: Vec<_> = members(&schema(contract, id)["properties"])
+                .map(|(field, _)| field.as_str())
+                .collect();
+            let mut read_only = Vec::new();
+            for name in sent_back(contract, id) {
+                let schema = &document.json["components"]["schemas"][name];
+                let parts = schema["allOf"].as_array();
+                let parts = parts.map_or(vec![schema], |parts| parts.iter().collect());
+                let fields = parts
+                    .into_iter()
+                    .flat_map(|part| members(&document.resolve(part)["properties"]));
+                read_only.extend(fields.map(|(field, _)| field.as_str()));
+                assert!(!read_only.is_empty(), "{name} in {}", contract.as_str());
+            }
+            // Only PATCH sets the skills of a member under TopTickets.
+            if (id, contract) == ("add_member", Contract::Toptickets) {
+                read_only.retain(|field| *field != "skills");
+            }
+            let mut body = required(schema(contract, id));
+            for field in read_only.iter().filter(|field| !known.contains(field)) {
+                body.insert((*field).to_owned(), json!(null));
+            }
+            let parsed = parse_with(
+                contract,
+                id,
+                &Value::Object(body.clone()),
+                OnUnknownField::Reject,
+            );
+            assert_eq!(parsed, Ok(()), "{id} in {}: {body:?}", contract.as_str());
+
+            // A field of no response is unknown.
+            for field in ["user", "tags", "queueStrategy", "total"] {
+                let body = with(&body, field, &json!(1));
+                let rejected = parse_with(contract, id, &body, OnUnknownField::Reject);
+                assert!(
+                    rejected.is_err(),
+                    "{field} of {id} in {}",
+                    contract.as_str()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn unknown_field_is_found_by_every_endpoint_with_a_body() {
+    for contract in Contract::ALL {
+        for (_, path, endpoint) in ROUTES {
+            let unknown = unknown_fields(contract, endpoint, br#"{"other": 1}"#).to_string();
+            let expected = if endpoint.reads_body() { "other" } else { "" };
+            assert_eq!(unknown, expected, "{endpoint:?} {path}");
+        }
+    }
+}
+
+#[test]
+fn setting_of_the_other_contract_is_unknown_to_toptickets() {
+    let unknown = |endpoint, body: Value| {
+        let body = body.to_string();
+        muster_contracts::unknown_fields(Contract::Toptickets, endpoint, body.as_bytes())
+            .to_string()
+    };
+    let team = json!({ "name": "x", "lead_id": UUID, "queue_strategy": "least_busy", "specializations": [] });
+    let expected = "lead_id, queue_strategy, specializations";
+    assert_eq!(unknown(Endpoint::CreateTeam, team.clone()), expected);
+    assert_eq!(unknown(Endpoint::UpdateTeam, team), expected);
+    let member = json!({ "user_id": UUID, "role": "lead", "skills": ["VPN"] });
+    assert_eq!(unknown(Endpoint::AddMember, member), "role, skills");
 }
 
 /// Returns the fields of a body's schema in document order.

@@ -40,11 +40,24 @@ pub struct DocumentedOperation {
 struct ExpectedResponse {
     /// The schema of the body, if there is one.
     body: Option<Validator>,
-    headers: BTreeMap<String, Validator>,
+    headers: BTreeMap<String, ExpectedHeader>,
+}
+
+/// The documented header of a response.
+struct ExpectedHeader {
+    is_required: bool,
+    value: Validator,
 }
 
 /// Headers that a response must not have unless they are documented.
-const TELLING: [&str; 4] = ["ETag", "Retry-After", "WWW-Authenticate", "Allow"];
+const TELLING: [&str; 6] = [
+    "ETag",
+    "Retry-After",
+    "WWW-Authenticate",
+    "Allow",
+    "Link",
+    "X-Ignored-Fields",
+];
 
 impl OpenapiDocument {
     /// Returns the document of a contract.
@@ -129,10 +142,12 @@ impl OpenapiDocument {
             body: (!body.is_null()).then(|| self.closed_validator(body)),
             headers: headers
                 .map(|(name, header)| {
-                    (
-                        name.clone(),
-                        self.validator(&self.resolve(header)["schema"]),
-                    )
+                    let header = self.resolve(header);
+                    let expected = ExpectedHeader {
+                        is_required: header["required"] == true,
+                        value: self.validator(&header["schema"]),
+                    };
+                    (name.clone(), expected)
                 })
                 .collect(),
         }
@@ -283,7 +298,17 @@ impl SentRequest {
         if let Some(name) = TELLING.iter().find(is_told) {
             return Some(format!("the header {name}"));
         }
-        for (name, schema) in headers {
+        for (
+            name,
+            ExpectedHeader {
+                is_required,
+                value: schema,
+            },
+        ) in headers
+        {
+            if !is_required && !response.headers.contains_key(name) {
+                continue;
+            }
             let text = response.header(name);
             let value = text
                 .parse()

@@ -20,6 +20,9 @@ use crate::support::{
 /// The most verbose level that Lambda can configure, which includes the lines of the SDK.
 const EVERYTHING: &str = "debug";
 
+/// The name of a field that no endpoint knows.
+const IGNORED: &str = "ignored-field-of-a-client";
+
 /// Returns operations, each with the fault that they get.
 fn faults() -> [(&'static [&'static str], Option<InjectedFault>); 6] {
     [
@@ -48,8 +51,8 @@ fn misplaced_credentials(
     token: &str,
 ) -> Vec<(Method, String, Option<Value>)> {
     let email = &org.users[1].email;
-    let body = json!({ "name": token, "description": email, "lead_id": token });
-    let joins = json!({ "user_id": bare(&org.users[1]), "skills": [token, email] });
+    let body = json!({ "name": token, "description": email, "lead_id": token, IGNORED: token });
+    let joins = json!({ "user_id": bare(&org.users[1]), "skills": [token, email], IGNORED: token });
     vec![
         (Method::GET, format!("/v1/teams/{team}"), None),
         (Method::GET, format!("/v1/teams/{token}"), None),
@@ -70,7 +73,11 @@ fn misplaced_credentials(
             format!("/v1/teams/{team}/members"),
             Some(joins),
         ),
-        (Method::POST, "/v1/teams".to_owned(), Some(json!(token))),
+        (
+            Method::POST,
+            format!("/v1/teams?strict={token}"),
+            Some(json!(token)),
+        ),
     ]
 }
 
@@ -150,6 +157,7 @@ async fn line_never_contains_a_credential_or_a_profile() {
         "{logged}"
     );
     assert_no_secrets(&logged, &tokens, &org.users[..2]);
+    assert!(!logged.contains(IGNORED), "the log contains a field's name");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The data that the files in `events/` refer to: fixed keys and teams, for a table in memory.
 
+use muster_contracts::request::OnUnknownField;
 use muster_domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Team, TeamId, Timestamp};
 use muster_service::store::{RenderedResponse, Store};
 use serde_json::{Value, json};
@@ -59,15 +60,21 @@ pub(in crate::local) async fn seed_samples(
     let response = || RenderedResponse::created(String::new(), None);
     for (id, (team, members)) in (FIRST_TEAM..).zip(teams()) {
         let id = TeamId::new(Uuid::from_u128(id));
-        let new = muster_contracts::create_team(Contract::Itsm, team.to_string().as_bytes())
-            .expect(RULES);
+        let team = team.to_string();
+        let new =
+            muster_contracts::create_team(Contract::Itsm, team.as_bytes(), OnUnknownField::Reject)
+                .expect(RULES);
         store
             .create_team(&Team::create(id, org.clone(), new, now), &response(), None)
             .await?;
         for user in &users[..members] {
             let member = json!({ "user_id": user.id, "skills": ["VPN"] });
-            let new = muster_contracts::add_member(Contract::Itsm, member.to_string().as_bytes())
-                .expect(RULES);
+            let new = muster_contracts::add_member(
+                Contract::Itsm,
+                member.to_string().as_bytes(),
+                OnUnknownField::Reject,
+            )
+            .expect(RULES);
             store
                 .add_member(&org, id, &new, |_, _| response(), None, now)
                 .await?;

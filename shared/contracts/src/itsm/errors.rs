@@ -45,7 +45,7 @@ struct ErrorBody<'r> {
     /// The error in words.
     message: String,
     /// Further data for programs.
-    details: Option<Details>,
+    details: Option<Details<'r>>,
     /// The id of the request, also in the header `X-Request-Id`. Quote it in support requests.
     request_id: &'r str,
     /// The time of the error.
@@ -59,7 +59,7 @@ struct ErrorBody<'r> {
 #[derive(Serialize, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetails))]
 #[serde(rename_all = "camelCase")]
-struct Details {
+struct Details<'v> {
     /// The scope that the credential lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Scope>, nullable = false))]
@@ -67,7 +67,7 @@ struct Details {
     /// The field or parameter of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    field: Option<&'static str>,
+    field: Option<&'v str>,
     /// The format rule that the field breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Constraint>, nullable = false))]
@@ -96,10 +96,11 @@ pub fn error_response(
         request_id,
         at,
         path,
+        content_type: _,
     } = context;
     let body = ErrorBody {
         code,
-        message: message(error),
+        message: message(error, context),
         details: details(error),
         request_id,
         timestamp: at.iso8601(),
@@ -120,10 +121,10 @@ pub(crate) fn status_and_code(error: &ApiError) -> (u16, &'static str) {
     const NOT_FOUND: (u16, &str) = (404, "NOT_FOUND");
     const CONFLICT: (u16, &str) = (409, "CONFLICT");
     match error {
-        ApiError::RouteNotFound => NOT_FOUND,
+        ApiError::RouteNotFound | ApiError::WrongIdKind(_) => NOT_FOUND,
         ApiError::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED"),
         ApiError::BodyTooLarge => (413, "PAYLOAD_TOO_LARGE"),
-        ApiError::Unauthorized => (401, "UNAUTHORIZED"),
+        ApiError::Unauthorized(_) => (401, "UNAUTHORIZED"),
         ApiError::AddressNotAllowed | ApiError::MissingScope(_) => (403, "FORBIDDEN"),
         ApiError::RateLimited { .. } => (429, "RATE_LIMITED"),
         ApiError::Invalid(_) => (400, "VALIDATION_ERROR"),
@@ -146,12 +147,22 @@ pub(crate) fn status_and_code(error: &ApiError) -> (u16, &'static str) {
     }
 }
 
-fn message(error: &ApiError) -> String {
+/// Returns an error in words, with a pointer to the documentation page if that explains the fix.
+#[must_use]
+pub fn message(error: &ApiError, context: ErrorContext<'_>) -> String {
+    let mut message = sentence(error, context);
+    if error.has_help() {
+        message += "; see /docs";
+    }
+    message
+}
+
+fn sentence(error: &ApiError, context: ErrorContext<'_>) -> String {
     match error {
         ApiError::RouteNotFound => "The requested resource does not exist".to_owned(),
         ApiError::MethodNotAllowed(_) => "The resource does not have this method".to_owned(),
         ApiError::BodyTooLarge => "The request body is too large".to_owned(),
-        ApiError::Unauthorized => "Missing or invalid credentials".to_owned(),
+        ApiError::Unauthorized(reason) => reason.description().to_owned(),
         ApiError::AddressNotAllowed => {
             "The credential may not be used from this address".to_owned()
         }
@@ -161,15 +172,14 @@ fn message(error: &ApiError) -> String {
         ApiError::MissingScope(scope) => {
             format!("The credential lacks the scope {}", scope.as_str())
         }
-        ApiError::Invalid(InvalidRequest::Malformed) => {
-            "The request body must be a JSON object".to_owned()
-        }
-        ApiError::Invalid(InvalidRequest::Violations(violations)) => {
-            violations.first().map_or_else(
-                || "The request is invalid".to_owned(),
-                |Violation { field, rule, .. }| format!("{field} {rule}"),
-            )
-        }
+        ApiError::Invalid(InvalidRequest::Malformed(fault)) => format!(
+            "The request body must be a JSON object: {}",
+            context.malformed(fault)
+        ),
+        ApiError::Invalid(InvalidRequest::Violations(violations)) => violations
+            .first()
+            .map_or_else(|| "The request is invalid".to_owned(), Violation::to_string),
+        ApiError::WrongIdKind(kind) => kind.description().to_owned(),
         ApiError::Domain(error) => match error {
             Error::IdempotencyKeyReused => {
                 "The Idempotency-Key was used with another request".to_owned()
@@ -199,7 +209,7 @@ fn message(error: &ApiError) -> String {
     }
 }
 
-fn details(error: &ApiError) -> Option<Details> {
+fn details(error: &ApiError) -> Option<Details<'_>> {
     let none = Details::default();
     match error {
         ApiError::MissingScope(scope) => Some(Details {
@@ -212,7 +222,7 @@ fn details(error: &ApiError) -> Option<Details> {
                  field,
                  rule,
              }| Details {
-                field: Some(field),
+                field: field.as_deref(),
                 constraint: Some(constraint(*rule)),
                 ..none
             },
@@ -230,10 +240,11 @@ fn details(error: &ApiError) -> Option<Details> {
         ApiError::RouteNotFound
         | ApiError::MethodNotAllowed(_)
         | ApiError::BodyTooLarge
-        | ApiError::Unauthorized
+        | ApiError::Unauthorized(_)
         | ApiError::AddressNotAllowed
         | ApiError::RateLimited { .. }
-        | ApiError::Invalid(InvalidRequest::Malformed)
+        | ApiError::Invalid(InvalidRequest::Malformed(_))
+        | ApiError::WrongIdKind(_)
         | ApiError::Domain(
             Error::IdempotencyKeyReused
             | Error::VersionMismatch
@@ -256,11 +267,12 @@ pub(crate) fn constraint(rule: FieldRule) -> &'static str {
         FieldRule::NotString | FieldRule::NotStrings => "isString",
         FieldRule::NotInteger => "isInt",
         FieldRule::NotList => "isArray",
-        FieldRule::NotUuid => "isUuid",
+        FieldRule::NotUuid | FieldRule::IdOfTeam => "isUuid",
         FieldRule::NotOneOf(_) | FieldRule::Unsupported | FieldRule::UnsupportedWithState => {
             "isEnum"
         }
         FieldRule::NotCursor => "isCursor",
+        FieldRule::Unknown | FieldRule::UnknownFields(_) => "whitelistValidation",
         FieldRule::Empty => "isNotEmpty",
         FieldRule::TooLong(_) | FieldRule::TooManyBytes(_) => "maxLength",
         FieldRule::Control | FieldRule::ControlInLines | FieldRule::NotVisible => "isPrintable",

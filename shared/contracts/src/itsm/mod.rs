@@ -5,8 +5,10 @@ mod ids;
 mod requests;
 mod responses;
 
-pub use errors::{Audience, error_response};
-pub use requests::{add_member, create_team, list_teams, list_tickets, page, update_team};
+pub use errors::{Audience, error_response, message};
+pub use requests::{
+    add_member, create_team, list_teams, list_tickets, page, update_member, update_team,
+};
 pub use responses::{
     decision, decisions, found_tickets, members, membership, team, teams, workload,
 };

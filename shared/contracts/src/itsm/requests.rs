@@ -5,9 +5,34 @@ use crate::{
     response_size::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
-    Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, PageRange, SortBy,
-    TeamChanges,
+    Folded, ListTeams, ListTickets, MemberChanges, MemberRole, NewMember, NewTeam, Order,
+    PageRange, SortBy, TeamChanges,
 };
+
+/// The fields of a team in responses that no request can set.
+const TEAM_READ_ONLY: [&str; 7] = [
+    "id",
+    "members",
+    "member_count",
+    "open_tickets",
+    "organization_id",
+    "created_at",
+    "updated_at",
+];
+/// The fields of a member in responses that no request can set.
+const MEMBER_READ_ONLY: [&str; 11] = [
+    "id",
+    "team_id",
+    "user_id",
+    "name",
+    "email",
+    "avatar_url",
+    "status",
+    "team_role",
+    "open_tickets",
+    "in_progress_tickets",
+    "added_at",
+];
 
 /// Parses the query of `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`. The
 /// default is newest first. `cursor` is rejected.
@@ -90,9 +115,9 @@ fn page_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
 /// Parses the body of `POST /v1/teams`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
-    let mut body = Body::parse(body)?;
+/// A field breaks a rule.
+pub fn create_team(body: &mut Body<'_>) -> Result<NewTeam, FieldRejected> {
+    body.ignore(&TEAM_READ_ONLY);
     let name = body.required("name", request::team_name);
     let description = body.optional("description", request::description);
     let lead_id = body.optional("lead_id", request::user_id);
@@ -101,7 +126,7 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
     let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
         (name, description, lead_id, queue_strategy, specializations)
     else {
-        return Err(body.invalid());
+        return Err(FieldRejected);
     };
     Ok(NewTeam {
         name,
@@ -115,9 +140,9 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
 /// Parses the body of `PATCH /v1/teams/{id}`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
-    let mut body = Body::parse(body)?;
+/// A field breaks a rule.
+pub fn update_team(body: &mut Body<'_>) -> Result<TeamChanges, FieldRejected> {
+    body.ignore(&TEAM_READ_ONLY);
     let name = body.change("name", request::team_name);
     let description = body.clearable("description", request::description);
     let lead_id = body.clearable("lead_id", request::user_id);
@@ -126,7 +151,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
     let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
         (name, description, lead_id, queue_strategy, specializations)
     else {
-        return Err(body.invalid());
+        return Err(FieldRejected);
     };
     Ok(TeamChanges {
         name,
@@ -140,18 +165,27 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
 /// Parses the body of `POST /v1/teams/{id}/members`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn add_member(body: &[u8]) -> Result<NewMember, InvalidRequest> {
-    let mut body = Body::parse(body)?;
+/// A field breaks a rule.
+pub fn add_member(body: &mut Body<'_>) -> Result<NewMember, FieldRejected> {
+    body.ignore(&MEMBER_READ_ONLY);
     let user_id = body.required("user_id", request::user_id);
     let role = body.optional("role", request::member_role);
     let skills = body.optional("skills", request::skills);
     let (Ok(user_id), Ok(role), Ok(skills)) = (user_id, role, skills) else {
-        return Err(body.invalid());
+        return Err(FieldRejected);
     };
     Ok(NewMember {
         user_id,
         role: role.unwrap_or(MemberRole::Member),
         skills: skills.unwrap_or_default(),
     })
+}
+
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`.
+///
+/// # Errors
+/// A field breaks a rule.
+pub fn update_member(body: &mut Body<'_>) -> Result<MemberChanges, FieldRejected> {
+    body.ignore(&MEMBER_READ_ONLY);
+    request::member_changes(body)
 }

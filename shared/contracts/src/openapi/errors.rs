@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
+    case_names::{domain_case, unauthorized_case, wrong_id_case},
     document::{Example, Map, MediaType, RefOr, Response, raw, reference},
     headers, parameters,
 };
 use crate::{
-    error::{ApiError, ErrorContext},
+    error::{ApiError, ErrorContext, UnauthorizedReason, WrongIdKind},
     itsm::{self, Audience},
-    request::{self, FieldRule, InvalidRequest, Location, Violation},
+    request::{self, FieldRule, InvalidRequest, Location, OnUnknownField, Violation},
     route::{Endpoint, ROUTES},
     toptickets,
 };
@@ -49,12 +50,13 @@ fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
     if endpoint.reads_body() {
         errors.push(ApiError::BodyTooLarge);
     }
+    errors.extend(unauthorized(contract).map(ApiError::Unauthorized));
     errors.extend([
-        ApiError::Unauthorized,
         ApiError::AddressNotAllowed,
         ApiError::RateLimited { retry_after: 17 },
         ApiError::MissingScope(endpoint.scope()),
     ]);
+    errors.extend(wrong_ids(endpoint, contract).map(ApiError::WrongIdKind));
     errors.extend(
         domain_errors(endpoint, contract)
             .into_iter()
@@ -62,6 +64,32 @@ fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
     );
     errors.extend([ApiError::Internal, ApiError::Unavailable]);
     errors
+}
+
+/// Returns the reasons of a 401 with different bodies.
+fn unauthorized(contract: Contract) -> impl Iterator<Item = UnauthorizedReason> {
+    let distinct = match contract {
+        Contract::Toptickets => 1,
+        Contract::Itsm => UnauthorizedReason::ALL.len(),
+    };
+    UnauthorizedReason::ALL.into_iter().take(distinct)
+}
+
+/// Returns the mistakes in the path's ids with a body of their own.
+fn wrong_ids(endpoint: Endpoint, contract: Contract) -> impl Iterator<Item = WrongIdKind> {
+    let is_distinct = contract == Contract::Itsm;
+    let has_team = !matches!(
+        endpoint,
+        Endpoint::ListTeams | Endpoint::CreateTeam | Endpoint::GetAssignment
+    );
+    let has_user = matches!(endpoint, Endpoint::UpdateMember | Endpoint::RemoveMember);
+    [
+        (has_team, WrongIdKind::UserAsTeam),
+        (has_user, WrongIdKind::TeamAsUser),
+        (has_user, WrongIdKind::Swapped),
+    ]
+    .into_iter()
+    .filter_map(move |(has_place, kind)| (is_distinct && has_place).then_some(kind))
 }
 
 /// Returns the domain rules that a request can break.
@@ -219,13 +247,7 @@ fn invalid_queries(endpoint: Endpoint) -> &'static [InvalidExample] {
 fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
     let of_body = |(name, when, body): &InvalidExample| {
         let body = body.as_bytes();
-        let invalid = match endpoint {
-            Endpoint::CreateTeam => crate::create_team(contract, body).err(),
-            Endpoint::UpdateTeam => crate::update_team(contract, body).err(),
-            Endpoint::AddMember => crate::add_member(contract, body).err(),
-            _ => crate::update_member(body).err(),
-        };
-        (*name, *when, invalid)
+        (*name, *when, body_error(endpoint, contract, body))
     };
     let of_query = |(name, when, query): &InvalidExample| {
         let invalid = match endpoint {
@@ -238,6 +260,27 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         };
         (*name, *when, invalid)
     };
+    let unknown = endpoint.reads_body().then(|| {
+        let body = match endpoint {
+            Endpoint::CreateTeam => r#"{"name": "Network", "queue": "fifo"}"#,
+            Endpoint::AddMember => {
+                r#"{"user_id": "123e4567-e89b-12d3-a456-426614174000", "queue": "fifo"}"#
+            }
+            _ => r#"{"queue": "fifo"}"#,
+        };
+        (
+            "unknown_field",
+            "With `strict=true`, the body has a field that the operation does not have.",
+            body_error(endpoint, contract, body.as_bytes()),
+        )
+    });
+    let strict = endpoint.reads_body().then(|| {
+        (
+            "invalid_strict",
+            "`strict` is neither `true` nor `false`.",
+            request::on_unknown_field("strict=yes").err(),
+        )
+    });
     let key = endpoint.creates().then(|| {
         (
             "malformed_key",
@@ -249,6 +292,8 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         .iter()
         .map(of_body)
         .chain(invalid_queries(endpoint).iter().map(of_query))
+        .chain(unknown)
+        .chain(strict)
         .chain(key)
         .chain(page_too_large(endpoint))
         .filter_map(|(name, when, invalid)| {
@@ -259,6 +304,17 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
             })
         })
         .collect()
+}
+
+/// Returns the error of a body, with unknown fields rejected.
+fn body_error(endpoint: Endpoint, contract: Contract, body: &[u8]) -> Option<InvalidRequest> {
+    let reject = OnUnknownField::Reject;
+    match endpoint {
+        Endpoint::CreateTeam => crate::create_team(contract, body, reject).err(),
+        Endpoint::UpdateTeam => crate::update_team(contract, body, reject).err(),
+        Endpoint::AddMember => crate::add_member(contract, body, reject).err(),
+        _ => crate::update_member(contract, body, reject).err(),
+    }
 }
 
 /// Returns the error of a page that a response cannot carry.
@@ -273,7 +329,7 @@ fn page_too_large(
     let rule = FieldRule::PageTooLarge(87);
     let violation = Violation {
         location: Location::Query,
-        field: "limit",
+        field: Some("limit".into()),
         rule,
     };
     is_list.then(|| {
@@ -285,61 +341,14 @@ fn page_too_large(
     })
 }
 
-/// Returns the name and the condition of a broken domain rule.
-fn domain_case(error: &Error) -> (&'static str, &'static str) {
-    match error {
-        Error::IdempotencyKeyReused => (
-            "idempotency_key_reused",
-            "The `Idempotency-Key` was used before, with a different request.",
-        ),
-        Error::TeamNotFound => ("team_not_found", "The organization has no such team."),
-        Error::TicketNotFound => (
-            "ticket_not_found",
-            "The organization has no such ticket, or it was deleted.",
-        ),
-        Error::VersionMismatch => (
-            "version_mismatch",
-            "`If-Match` does not list the team's present `ETag`.",
-        ),
-        Error::UserNotFound(UserField::UserId) => {
-            ("user_not_found", "The organization has no such user.")
-        }
-        Error::UserNotFound(UserField::LeadId) => (
-            "lead_not_found",
-            "The organization has no such user to lead the team.",
-        ),
-        Error::MemberNotFound => ("member_not_found", "The team has no such member."),
-        Error::AlreadyMember => (
-            "already_member",
-            "The user is already a member of the team.",
-        ),
-        Error::UserInactive(UserField::UserId) => ("user_inactive", "The user is not active."),
-        Error::UserInactive(UserField::LeadId) => {
-            ("lead_inactive", "The user to lead the team is not active.")
-        }
-        Error::TeamFull => ("team_full", "The team has the maximum number of members."),
-        Error::LeadRemoval => (
-            "lead_removal",
-            "The member leads the team. Designate a new lead first.",
-        ),
-        Error::OpenTickets(_) => (
-            "open_tickets",
-            "The team still has open tickets. Reassign them first.",
-        ),
-        Error::NameTaken => ("name_taken", "Another team has an equal name."),
-    }
-}
-
 impl Case {
-    fn of(error: ApiError) -> Self {
+    fn of(error: ApiError, contract: Contract) -> Self {
         let (name, when) = match &error {
             ApiError::RouteNotFound => ("no_such_route", "The path does not exist."),
             ApiError::MethodNotAllowed(_) => ("method_not_allowed", "The path has other methods."),
             ApiError::BodyTooLarge => ("body_too_large", "The body has more than 256 KiB."),
-            ApiError::Unauthorized => (
-                "unauthorized",
-                "The credential is missing, unknown, malformed, expired or revoked.",
-            ),
+            ApiError::Unauthorized(reason) => unauthorized_case(*reason, contract),
+            ApiError::WrongIdKind(kind) => wrong_id_case(*kind),
             ApiError::AddressNotAllowed => (
                 "address_not_allowed",
                 "The credential is not valid for the address of the client.",
@@ -366,24 +375,29 @@ impl Case {
     fn rendered(&self, contract: Contract, path: &str) -> (u16, String) {
         /// The time of the errors in examples.
         const AT: Timestamp = Timestamp::from_secs(1_708_790_400);
+        let elsewhere = format!("{path}/");
+        let path = if self.error == ApiError::RouteNotFound {
+            &elsewhere
+        } else {
+            path
+        };
+        let context = ErrorContext {
+            request_id: parameters::REQUEST_ID,
+            at: AT,
+            path,
+            content_type: Some("application/json"),
+        };
         match contract {
-            Contract::Toptickets => toptickets::error_response(&self.error),
-            Contract::Itsm => {
-                let elsewhere = format!("{path}/");
-                let path = if self.error == ApiError::RouteNotFound {
-                    &elsewhere
-                } else {
-                    path
-                };
-                let context = ErrorContext {
-                    request_id: parameters::REQUEST_ID,
-                    at: AT,
-                    path,
-                };
-                itsm::error_response(&self.error, context, Audience::Itsm)
-            }
+            Contract::Toptickets => toptickets::error_response(&self.error, context),
+            Contract::Itsm => itsm::error_response(&self.error, context, Audience::Itsm),
         }
     }
+}
+
+fn cases_of(endpoint: Endpoint, contract: Contract) -> impl Iterator<Item = Case> {
+    of(endpoint, contract)
+        .into_iter()
+        .map(move |error| Case::of(error, contract))
 }
 
 /// Returns the error responses of an endpoint by status.
@@ -394,7 +408,7 @@ pub(super) fn responses(
 ) -> BTreeMap<u16, RefOr<Response>> {
     let cases = invalid_requests(endpoint, contract)
         .into_iter()
-        .chain(of(endpoint, contract).into_iter().map(Case::of));
+        .chain(cases_of(endpoint, contract));
     by_status(cases, contract, path)
         .into_iter()
         .map(|(status, response)| {
@@ -410,8 +424,11 @@ pub(super) fn responses(
 
 /// Returns the error responses among the components.
 pub(super) fn components(contract: Contract) -> Map<Response> {
-    let cases = of(Endpoint::UpdateTeam, contract).into_iter().map(Case::of);
-    let mut responses = by_status(cases, contract, "/v1/teams");
+    let mut responses = by_status(
+        cases_of(Endpoint::UpdateTeam, contract),
+        contract,
+        "/v1/teams",
+    );
     SHARED
         .into_iter()
         .filter_map(|(name, status)| Some((name, responses.remove(&status)?)))
@@ -435,6 +452,7 @@ fn by_status(
 }
 
 fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
+    let has_help = cases.iter().any(|(case, _)| case.error.has_help());
     let mut description = String::new();
     for (case, _) in &cases {
         if !description.contains(case.when) {
@@ -458,7 +476,7 @@ fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
     };
     Response {
         description,
-        headers: headers::of(status, false),
+        headers: headers::of_error(status, has_help),
         content: [("application/json", content)].into_iter().collect(),
     }
 }
@@ -473,11 +491,11 @@ fn all() -> impl Iterator<Item = ApiError> {
     ROUTES
         .into_iter()
         .flat_map(of_endpoints)
-        .chain([ApiError::Invalid(InvalidRequest::Malformed)])
+        .chain([ApiError::Invalid(InvalidRequest::Violations(Vec::new()))])
 }
 
 /// All format rules.
-const RULES: [FieldRule; 21] = [
+const RULES: [FieldRule; 24] = [
     FieldRule::Missing,
     FieldRule::Null,
     FieldRule::NotString,
@@ -485,10 +503,13 @@ const RULES: [FieldRule; 21] = [
     FieldRule::NotInteger,
     FieldRule::NotList,
     FieldRule::NotUuid,
+    FieldRule::IdOfTeam,
     FieldRule::NotOneOf(&[]),
     FieldRule::Unsupported,
     FieldRule::UnsupportedWithState,
     FieldRule::NotCursor,
+    FieldRule::Unknown,
+    FieldRule::UnknownFields(0),
     FieldRule::Empty,
     FieldRule::TooLong(0),
     FieldRule::Control,

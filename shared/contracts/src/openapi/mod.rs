@@ -5,6 +5,7 @@
 //! test compares the request schemas with their parsers. The examples in `openapi/examples` come
 //! from the contracts' own documents, with omitted fields completed.
 
+mod case_names;
 mod document;
 mod errors;
 mod headers;

@@ -256,7 +256,7 @@ fn success(endpoint: Endpoint, contract: Contract) -> (u16, Response) {
     } = body;
     let status = if endpoint.creates() { 201 } else { 200 };
     let content = media_type(endpoint, schema, example);
-    let mut headers = headers::of(status, has_etag);
+    let mut headers = headers::of_success(endpoint, has_etag);
     if (endpoint, contract) == (Endpoint::FindAssignments, Contract::Toptickets) {
         headers
             .0
@@ -278,7 +278,7 @@ fn no_content(endpoint: Endpoint) -> Response {
     };
     Response {
         description: description.to_owned(),
-        headers: headers::of(204, false),
+        headers: headers::of_success(endpoint, false),
         content: Map(vec![]),
     }
 }

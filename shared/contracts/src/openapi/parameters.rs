@@ -29,6 +29,7 @@ pub(super) fn id(contract: Contract, prefix: &str) -> Object {
 pub(super) fn of(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Vec<Parameter> {
     let mut parameters = in_path(endpoint, contract, pattern);
     parameters.extend(in_query(endpoint, contract));
+    parameters.extend(endpoint.reads_body().then(strict));
     parameters.extend(in_headers(endpoint));
     parameters
 }
@@ -178,6 +179,21 @@ fn of_found_tickets(contract: Contract) -> Vec<Parameter> {
             cursor.build(),
         ),
     ]
+}
+
+fn strict() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .default(Some(false.into()));
+    Parameter {
+        name: "strict",
+        location: "query",
+        description: "If `true`, fields of the body that the operation does not have are rejected. Otherwise they have no \
+                      effect, and the header `X-Ignored-Fields` names them. Read-only fields are always allowed.",
+        required: false,
+        schema: schema.into(),
+        example: None,
+    }
 }
 
 fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {

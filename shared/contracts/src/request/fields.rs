@@ -3,11 +3,14 @@
 use serde_json::value::RawValue;
 
 use super::{
+    body::Body,
     query::Query,
+    unknown_fields::OnUnknownField,
     violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation},
 };
 use muster_domain::{
-    Description, IdempotencyKey, ListedState, MemberRole, QueueStrategy, Tags, TeamName, UserId,
+    Description, IdempotencyKey, ListedState, MemberChanges, MemberRole, QueueStrategy, Tags,
+    TeamId, TeamName, UserId,
 };
 
 /// Parses an `Idempotency-Key` header.
@@ -18,11 +21,29 @@ pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, InvalidRequest> {
     IdempotencyKey::parse(header).map_err(|error| {
         let violation = Violation {
             location: Location::Header,
-            field: "Idempotency-Key",
+            field: Some("Idempotency-Key".into()),
             rule: error.into(),
         };
         InvalidRequest::Violations(vec![violation])
     })
+}
+
+/// Reads the parameter `strict` of a query: `true` rejects unknown fields of the body. The default
+/// is `false`.
+///
+/// # Errors
+/// The parameter has another value.
+pub fn on_unknown_field(query: &str) -> Result<OnUnknownField, InvalidRequest> {
+    let mut query = Query::parse(query);
+    let values = [OnUnknownField::Reject, OnUnknownField::Ignore];
+    query
+        .one_of(
+            "strict",
+            &["true", "false"],
+            &values,
+            OnUnknownField::Ignore,
+        )
+        .map_err(|FieldRejected| query.invalid())
 }
 
 /// Parses a text. A lone surrogate is an escape that no text has.
@@ -49,12 +70,13 @@ pub fn description(value: &RawValue) -> Result<Description, FieldRule> {
 /// Parses a user's id, with or without its prefix.
 ///
 /// # Errors
-/// [`FieldRule::NotUuid`], also for a value that is not a text.
+/// [`FieldRule::IdOfTeam`] for the id of a team, [`FieldRule::NotUuid`] for any other value.
 pub fn user_id(value: &RawValue) -> Result<UserId, FieldRule> {
-    string(value)
-        .ok()
-        .and_then(|text| UserId::parse(&text).ok())
-        .ok_or(FieldRule::NotUuid)
+    let text = string(value).map_err(|_| FieldRule::NotUuid)?;
+    UserId::parse(&text).map_err(|_| match TeamId::parse(&text) {
+        Ok(_) => FieldRule::IdOfTeam,
+        Err(_) => FieldRule::NotUuid,
+    })
 }
 
 /// Parses a queue strategy.
@@ -116,4 +138,16 @@ fn strings(value: &RawValue) -> Result<Vec<String>, FieldRule> {
         .into_iter()
         .map(|value| string(value).map_err(|_| FieldRule::NotStrings))
         .collect()
+}
+
+/// Reads the fields of a membership's update. Neither document has this endpoint, so both contracts
+/// have the same fields.
+///
+/// # Errors
+/// [`FieldRejected`] if a field breaks a rule.
+pub fn member_changes(body: &mut Body<'_>) -> Result<MemberChanges, FieldRejected> {
+    let role = body.change("role", member_role);
+    let skills = body.change("skills", skills);
+    let (role, skills) = (role?, skills?);
+    Ok(MemberChanges { role, skills })
 }

@@ -183,7 +183,7 @@ impl Query {
     fn reject(&mut self, parameter: &'static str, rule: FieldRule) -> FieldRejected {
         self.violations.push(Violation {
             location: Location::Query,
-            field: parameter,
+            field: Some(parameter.into()),
             rule,
         });
         FieldRejected

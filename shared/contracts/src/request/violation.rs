@@ -1,7 +1,8 @@
 //! The format rules of requests, and their violations.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use super::malformed::MalformedBody;
 use muster_domain::{IdempotencyKeyError, TagsError, TextError};
 
 /// A format rule that a value breaks.
@@ -21,6 +22,8 @@ pub enum FieldRule {
     NotList,
     /// Not a UUID.
     NotUuid,
+    /// The id of a team in the place of a user's.
+    IdOfTeam,
     /// Not one of these values.
     NotOneOf(&'static [&'static str]),
     /// Empty after trimming.
@@ -49,6 +52,10 @@ pub enum FieldRule {
     UnsupportedWithState,
     /// Not a cursor of this list.
     NotCursor,
+    /// A field that the endpoint does not have.
+    Unknown,
+    /// This number of fields that the endpoint does not have, without their names.
+    UnknownFields(usize),
 }
 
 impl From<TextError> for FieldRule {
@@ -92,6 +99,7 @@ impl fmt::Display for FieldRule {
             Self::NotInteger => f.write_str("must be an integer"),
             Self::NotList => f.write_str("must be an array"),
             Self::NotUuid => f.write_str("must be a UUID"),
+            Self::IdOfTeam => f.write_str("must be the id of a user, and is the id of a team"),
             Self::NotOneOf(values) => write!(f, "must be one of: {}", values.join(", ")),
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong(max) => write!(f, "must have at most {max} characters"),
@@ -116,6 +124,11 @@ impl fmt::Display for FieldRule {
             Self::Unsupported => f.write_str("is not supported"),
             Self::UnsupportedWithState => f.write_str("is not supported with this state"),
             Self::NotCursor => f.write_str("must be a cursor of this list"),
+            Self::Unknown => f.write_str("is not a field of this request"),
+            Self::UnknownFields(1) => f.write_str("has 1 unknown field that is not named here"),
+            Self::UnknownFields(count) => {
+                write!(f, "has {count} unknown fields that are not named here")
+            }
         }
     }
 }
@@ -144,21 +157,35 @@ impl Location {
 }
 
 /// A value that breaks a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The part of the request.
     pub location: Location,
-    /// The name of the field, parameter or header.
-    pub field: &'static str,
+    /// The name of the field, parameter or header. `None` if the rule is about the whole part.
+    pub field: Option<Cow<'static, str>>,
     /// The first rule that the value breaks.
     pub rule: FieldRule,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            location,
+            field,
+            rule,
+        } = self;
+        match field {
+            Some(field) => write!(f, "{field} {rule}"),
+            None => write!(f, "the {} {rule}", location.as_str()),
+        }
+    }
 }
 
 /// The reason why a request was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidRequest {
     /// The body is not a JSON object in UTF-8 of bounded depth.
-    Malformed,
+    Malformed(MalformedBody),
     /// Values that break rules, in the document's order. Never empty.
     Violations(Vec<Violation>),
 }
@@ -166,3 +193,9 @@ pub enum InvalidRequest {
 /// A value was rejected. [`Body`](super::Body) or [`Query`](super::Query) has its [`Violation`].
 #[derive(Debug)]
 pub struct FieldRejected;
+
+impl From<MalformedBody> for InvalidRequest {
+    fn from(malformed: MalformedBody) -> Self {
+        Self::Malformed(malformed)
+    }
+}

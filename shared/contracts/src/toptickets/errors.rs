@@ -5,7 +5,7 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Schemas};
 use crate::{
-    error::ApiError,
+    error::{ApiError, ErrorContext},
     json::json,
     request::{FieldRule, InvalidRequest, Location, Violation},
 };
@@ -13,28 +13,28 @@ use muster_domain::Error;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
-struct ErrorOut {
+struct ErrorOut<'v> {
     #[cfg_attr(feature = "openapi", schema(inline))]
-    detail: Detail,
+    detail: Detail<'v>,
 }
 
 /// The description of an error.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
-enum Detail {
+enum Detail<'v> {
     /// A sentence.
     Text(String),
     /// The format rules that the request breaks. Each names a value that cannot be read or is out
     /// of bounds.
-    Violations(Vec<ViolationOut>),
+    Violations(Vec<ViolationOut<'v>>),
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Violation))]
-struct ViolationOut {
+struct ViolationOut<'v> {
     /// The location of the value: the part of the request, then the name in it.
-    loc: Vec<&'static str>,
+    loc: Vec<&'v str>,
     /// The rule, in words.
     msg: String,
     /// The rule, for programs.
@@ -46,15 +46,15 @@ struct ViolationOut {
 /// Adds the schema of all errors.
 #[cfg(feature = "openapi")]
 pub(crate) fn error_schemas(schemas: &mut Schemas) {
-    schemas.add::<ErrorOut>();
+    schemas.add::<ErrorOut<'_>>();
 }
 
 /// Returns the status and the body of an error.
 #[must_use]
-pub fn error_response(error: &ApiError) -> (u16, String) {
+pub fn error_response(error: &ApiError, context: ErrorContext<'_>) -> (u16, String) {
     let (status, detail) = match error {
         ApiError::Invalid(invalid) => {
-            let (status, violations) = validation(invalid);
+            let (status, violations) = validation(invalid, context);
             (status, Detail::Violations(violations))
         }
         error => {
@@ -71,7 +71,7 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
         ApiError::RouteNotFound => (404, "Not Found"),
         ApiError::MethodNotAllowed(_) => (405, "Method Not Allowed"),
         ApiError::BodyTooLarge => (413, "Request body too large"),
-        ApiError::Unauthorized => (401, "Invalid API key"),
+        ApiError::Unauthorized(_) => (401, "Invalid API key"),
         ApiError::AddressNotAllowed => (403, "IP address not allowed"),
         ApiError::RateLimited { retry_after } => {
             return (
@@ -89,6 +89,7 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
             );
         }
         ApiError::Invalid(_) => (400, "Invalid request"),
+        ApiError::WrongIdKind(kind) => return status_and_detail(&kind.not_found().into()),
         ApiError::Domain(error) => match error {
             Error::IdempotencyKeyReused => (422, "Idempotency-Key reused"),
             Error::VersionMismatch => (412, "Precondition failed"),
@@ -114,10 +115,16 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
 ///
 /// If some values cannot be read, the response has status 400 and lists only those. Otherwise it
 /// has status 422 and lists the values that are out of bounds.
-fn validation(invalid: &InvalidRequest) -> (u16, Vec<ViolationOut>) {
+fn validation<'v>(
+    invalid: &'v InvalidRequest,
+    context: ErrorContext<'_>,
+) -> (u16, Vec<ViolationOut<'v>>) {
     let violations = match invalid {
-        InvalidRequest::Malformed => {
-            let msg = "the body must be a JSON object".to_owned();
+        InvalidRequest::Malformed(fault) => {
+            let msg = format!(
+                "the body must be a JSON object: {}",
+                context.malformed(fault)
+            );
             return (
                 400,
                 vec![ViolationOut {
@@ -132,23 +139,23 @@ fn validation(invalid: &InvalidRequest) -> (u16, Vec<ViolationOut>) {
     let of_status = |wanted: u16| {
         violations
             .iter()
-            .map(
-                |Violation {
-                     location,
-                     field,
-                     rule,
-                 }| {
-                    let (status, kind) = status_and_type(*location, *rule);
-                    (
-                        status,
-                        ViolationOut {
-                            loc: vec![location.as_str(), field],
-                            msg: format!("{field} {rule}"),
-                            kind,
-                        },
-                    )
-                },
-            )
+            .map(|violation| {
+                let Violation {
+                    location,
+                    field,
+                    rule,
+                } = violation;
+                let (status, kind) = status_and_type(*location, *rule);
+                let violation = ViolationOut {
+                    loc: [location.as_str()]
+                        .into_iter()
+                        .chain(field.as_deref())
+                        .collect(),
+                    msg: violation.to_string(),
+                    kind,
+                };
+                (status, violation)
+            })
             .filter(|(status, _)| *status == wanted)
             .map(|(_, violation)| violation)
             .collect::<Vec<_>>()
@@ -176,11 +183,12 @@ pub(crate) fn status_and_type(location: Location, rule: FieldRule) -> (u16, &'st
         }
         FieldRule::NotInteger => (400, "type_error.integer"),
         FieldRule::NotList => (400, "type_error.list"),
-        FieldRule::NotUuid => (400, "type_error.uuid"),
+        FieldRule::NotUuid | FieldRule::IdOfTeam => (400, "type_error.uuid"),
         FieldRule::NotOneOf(_) | FieldRule::Unsupported | FieldRule::UnsupportedWithState => {
             (400, "type_error.enum")
         }
         FieldRule::NotCursor => (400, "value_error.cursor"),
+        FieldRule::Unknown | FieldRule::UnknownFields(_) => (422, "value_error.extra"),
         FieldRule::Empty => (422, "value_error.any_str.min_length"),
         FieldRule::TooLong(_) | FieldRule::TooManyBytes(_) => {
             (422, "value_error.any_str.max_length")

@@ -8,9 +8,22 @@ use crate::{
     response_size::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
-    ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, PageRange, QueueStrategy,
-    SortBy, Tags, TeamChanges,
+    ListTeams, ListTickets, MemberChanges, MemberRole, NewMember, NewTeam, Order, PageRange,
+    QueueStrategy, SortBy, Tags, TeamChanges,
 };
+
+/// The fields of a team in responses that no request can set.
+const TEAM_READ_ONLY: [&str; 4] = ["id", "members", "created_at", "updated_at"];
+/// The fields of a member in responses that no request can set.
+const MEMBER_READ_ONLY: [&str; 7] = [
+    "id",
+    "email",
+    "full_name",
+    "team_role",
+    "open_tickets",
+    "in_progress_tickets",
+    "added_at",
+];
 
 /// Parses the query of `GET /v1/teams`: a page, oldest first.
 ///
@@ -71,13 +84,13 @@ fn skip_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
 /// Parses the body of `POST /v1/teams`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
-    let mut body = Body::parse(body)?;
+/// A field breaks a rule.
+pub fn create_team(body: &mut Body<'_>) -> Result<NewTeam, FieldRejected> {
+    body.ignore(&TEAM_READ_ONLY);
     let name = body.required("name", request::team_name);
     let description = body.optional("description", request::description);
     let (Ok(name), Ok(description)) = (name, description) else {
-        return Err(body.invalid());
+        return Err(FieldRejected);
     };
     Ok(NewTeam {
         name,
@@ -91,13 +104,13 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
 /// Parses the body of `PATCH /v1/teams/{id}`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
-    let mut body = Body::parse(body)?;
+/// A field breaks a rule.
+pub fn update_team(body: &mut Body<'_>) -> Result<TeamChanges, FieldRejected> {
+    body.ignore(&TEAM_READ_ONLY);
     let name = body.change("name", request::team_name);
     let description = body.clearable("description", request::description);
     let (Ok(name), Ok(description)) = (name, description) else {
-        return Err(body.invalid());
+        return Err(FieldRejected);
     };
     Ok(TeamChanges {
         name,
@@ -109,15 +122,21 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
 /// Parses the body of `POST /v1/teams/{id}/members`.
 ///
 /// # Errors
-/// The fields that break a rule.
-pub fn add_member(body: &[u8]) -> Result<NewMember, InvalidRequest> {
-    let mut body = Body::parse(body)?;
-    let Ok(user_id) = body.required("user_id", request::user_id) else {
-        return Err(body.invalid());
-    };
+/// A field breaks a rule.
+pub fn add_member(body: &mut Body<'_>) -> Result<NewMember, FieldRejected> {
+    body.ignore(&MEMBER_READ_ONLY);
     Ok(NewMember {
-        user_id,
+        user_id: body.required("user_id", request::user_id)?,
         role: MemberRole::Member,
         skills: Tags::default(),
     })
+}
+
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`.
+///
+/// # Errors
+/// A field breaks a rule.
+pub fn update_member(body: &mut Body<'_>) -> Result<MemberChanges, FieldRejected> {
+    body.ignore(&MEMBER_READ_ONLY);
+    request::member_changes(body)
 }

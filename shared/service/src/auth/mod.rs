@@ -10,13 +10,16 @@ use std::{net::IpAddr, sync::Arc};
 
 use futures_util::TryFutureExt;
 use ipnet::IpNet;
+use lambda_http::http::HeaderValue;
 
 pub use cache::Cache;
 pub use jwt::Verifier;
 
 use crate::store::{self, Store};
+use muster_contracts::UnauthorizedReason;
 use muster_domain::{
-    ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp, TokenIssuer,
+    ApiKey, Contract, KeyEnd, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp,
+    TokenIssuer,
 };
 
 /// A cache of API keys, about 300 bytes each.
@@ -78,11 +81,25 @@ impl Principal {
 }
 
 /// Returns the token of an `Authorization: Bearer <token>` header. The scheme is case-insensitive.
-#[must_use]
-pub fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+///
+/// # Errors
+/// The header is absent, has no token or has another scheme.
+pub fn bearer(header: Option<&HeaderValue>) -> Result<&str, UnauthorizedReason> {
+    let header = header.ok_or(UnauthorizedReason::NoCredential)?;
+    // A credential is ASCII.
+    let header = header
+        .to_str()
+        .map_err(|_| UnauthorizedReason::InvalidCredential)?
+        .trim();
+    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
+    match (scheme, token.trim()) {
+        ("", _) => Err(UnauthorizedReason::NoCredential),
+        (scheme, _) if !scheme.eq_ignore_ascii_case("bearer") => {
+            Err(UnauthorizedReason::OtherScheme)
+        }
+        (_, "") => Err(UnauthorizedReason::NoCredential),
+        (_, token) => Ok(token),
+    }
 }
 
 /// Returns the contract that the form of a token belongs to. An invalid token gets its error
@@ -110,8 +127,11 @@ fn is_jwt_shaped(token: &str) -> bool {
         && parts.into_iter().all(base64url)
 }
 
-/// Resolves an API key or a JWT to its principal. `None` if the credential is invalid. Costs one
-/// round trip, or none if the key or the verifier is cached.
+/// Resolves an API key or a JWT to its principal, or to the reason why the credential is invalid.
+/// Costs one round trip, or none if the key or the verifier is cached.
+///
+/// The end of a key or of a token is named only to a client that has the whole secret: the hash of
+/// the key is stored, or the signature of the token is valid.
 ///
 /// # Errors
 /// [`store::Error::Unavailable`] or [`store::Error::Internal`].
@@ -121,16 +141,20 @@ pub async fn authenticate(
     verifiers: &VerifierCache,
     store: &Store,
     now: Timestamp,
-) -> Result<Option<Principal>, store::Error> {
+) -> Result<Result<Principal, UnauthorizedReason>, store::Error> {
+    const INVALID: UnauthorizedReason = UnauthorizedReason::InvalidCredential;
     if let Some(secret) = SecretKey::parse(token) {
         let hash = secret.hash();
+        // The cache has ended keys too, so the reason is the same on each request.
         let key = keys.get_or_read(hash, now, store.api_key(hash)).await?;
-        return Ok(key
-            .filter(|key| key.is_valid(now))
-            .map(|key| Principal::of(&key)));
+        return Ok(key.ok_or(INVALID).and_then(|key| match key.end(now) {
+            None => Ok(Principal::of(&key)),
+            Some(KeyEnd::Revoked) => Err(UnauthorizedReason::KeyRevoked),
+            Some(KeyEnd::Expired) => Err(UnauthorizedReason::KeyExpired),
+        }));
     }
     let Some(token) = jwt::Unverified::parse(token) else {
-        return Ok(None);
+        return Ok(Err(INVALID));
     };
     let ready = |issuer: TokenIssuer| Arc::new(Verifier::new(&issuer));
     let read = store
@@ -139,7 +163,9 @@ pub async fn authenticate(
     let verifier = verifiers
         .get_or_read(token.organization_id.clone(), now, read)
         .await?;
-    Ok(verifier.and_then(|verifier| verifier.verify(&token, now)))
+    Ok(verifier
+        .ok_or(INVALID)
+        .and_then(|verifier| verifier.verify(&token, now)))
 }
 
 #[cfg(test)]
@@ -148,11 +174,22 @@ mod tests {
 
     #[test]
     fn bearer_token_follows_the_scheme() {
-        assert_eq!(bearer("Bearer abc"), Some("abc"));
-        assert_eq!(bearer("bearer  abc "), Some("abc"));
-        for bad in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearerabc"] {
-            assert_eq!(bearer(bad), None, "{bad:?}");
+        use UnauthorizedReason::{InvalidCredential, NoCredential, OtherScheme};
+        for (header, expected) in [
+            ("Bearer abc", Ok("abc")),
+            ("bearer  abc ", Ok("abc")),
+            ("", Err(NoCredential)),
+            ("Bearer", Err(NoCredential)),
+            ("Bearer ", Err(NoCredential)),
+            ("Basic abc", Err(OtherScheme)),
+            ("abc", Err(OtherScheme)),
+            ("Bearerabc", Err(OtherScheme)),
+            ("Bearer \u{e9}", Err(InvalidCredential)),
+        ] {
+            let header = HeaderValue::from_str(header).unwrap();
+            assert_eq!(bearer(Some(&header)), expected, "{header:?}");
         }
+        assert_eq!(bearer(None), Err(NoCredential));
     }
 
     /// Returns whether a principal with these networks may call from the address.

@@ -16,7 +16,7 @@ use uuid::{ContextV7, Uuid};
 
 pub use conditional::if_none_match;
 pub use proxy::TrustedProxy;
-pub use response::ApiResponse;
+pub use response::{ApiResponse, ErrorMessage};
 
 use crate::{
     auth::{self, KeyCache, Principal, VerifierCache},
@@ -27,8 +27,9 @@ use crate::{
 };
 use muster_contracts::{
     ApiError,
-    request::{InvalidRequest, MAX_BODY_BYTES, idempotency_key},
+    request::{InvalidRequest, MAX_BODY_BYTES, OnUnknownField, idempotency_key, on_unknown_field},
     route::{self, PublicMatch, Route, RouteMatch},
+    unknown_fields,
 };
 use muster_domain::{Clock, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp};
 use request::RawRequest;
@@ -117,6 +118,8 @@ pub struct ApiRequest {
     pub query: String,
     /// The body. Empty for a route that ignores it.
     pub body: Vec<u8>,
+    /// The effect of unknown fields in the body.
+    pub on_unknown_field: OnUnknownField,
     /// The team versions that `If-Match` accepts, for routes that change or delete a team.
     pub if_version: IfVersion,
     /// The identity of the request for deduplication. Present if the route creates a resource and
@@ -195,7 +198,6 @@ where
     };
     let outcome = outcome.or_else(|error| match error {
         Error::ApiError(failure) => Err(failure),
-        Error::Store(store::Error::Replayed(answer)) => Ok(answer.into()),
         Error::Store(store::Error::Rejected(error)) => Err(error.into()),
         Error::Store(error) => {
             let failure = match &error {
@@ -275,9 +277,10 @@ where
         return Err(ApiError::BodyTooLarge.into());
     }
     let store = deps.table.until(received.deadline);
-    let token = received.token.as_deref().ok_or(ApiError::Unauthorized)?;
+    let token = received.token.as_deref();
+    let token = token.map_err(|reason| ApiError::Unauthorized(*reason))?;
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
-    let principal = principal.ok_or(ApiError::Unauthorized)?;
+    let principal = principal.map_err(ApiError::Unauthorized)?;
     telemetry::set_organization(&principal.organization_id);
     let address = deps
         .proxy
@@ -294,9 +297,16 @@ where
             deps.rates.report(report, &store).await;
         }
     };
+    let contract = principal.contract;
     let use_case = async {
         let request = api_request(received, found, principal, deps, store.clone(), now)?;
-        use_case(request).await
+        let response = match use_case(request).await {
+            Err(Error::Store(store::Error::Replayed(response))) => response.into(),
+            response => response?,
+        };
+        // A replay has the same body as the first request, so it gets the same header.
+        let ignored = unknown_fields(contract, found.endpoint, received.body());
+        Ok(response.ignoring(&ignored))
     };
     // The report runs concurrently with the use case, so that it adds no latency. The response
     // waits for both, because Lambda freezes the process after the response.
@@ -307,7 +317,7 @@ where
 /// Checks the principal's scope, and parses the request of the use case.
 ///
 /// # Errors
-/// The missing scope, an invalid path parameter or an invalid idempotency key.
+/// The missing scope, an invalid path parameter, an invalid idempotency key or an invalid `strict`.
 fn api_request(
     received: &RawRequest,
     found: &RouteMatch<'_>,
@@ -326,15 +336,17 @@ fn api_request(
     } else {
         None
     };
+    let (body, on_unknown_field) = if found.endpoint.reads_body() {
+        (received.body().to_vec(), on_unknown_field(&received.query)?)
+    } else {
+        (Vec::new(), OnUnknownField::Ignore)
+    };
     Ok(ApiRequest {
         route,
         principal,
         query: received.query.clone(),
-        body: if found.endpoint.reads_body() {
-            received.body().to_vec()
-        } else {
-            Vec::new()
-        },
+        body,
+        on_unknown_field,
         if_version: received
             .if_match
             .as_deref()

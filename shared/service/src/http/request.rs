@@ -6,7 +6,7 @@ use lambda_http::{
     Body, Request, RequestExt,
     http::{
         HeaderName,
-        header::{AUTHORIZATION, IF_MATCH},
+        header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH},
     },
     request::RequestContext,
 };
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::proxy::ProxyHeaders;
 use crate::{auth, deadline};
+use muster_contracts::UnauthorizedReason;
 use muster_domain::Contract;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,8 +34,8 @@ pub(super) struct RawRequest {
     pub(super) address: Option<IpAddr>,
     /// The headers of a trusted proxy. They are unverified: any client can send them.
     pub(super) proxy: ProxyHeaders,
-    /// The bearer token, if there is one.
-    pub(super) token: Option<String>,
+    /// The bearer token, or the reason why there is none.
+    pub(super) token: Result<String, UnauthorizedReason>,
     /// The contract that the credential's form belongs to, regardless of its validity and its
     /// authorization scheme.
     pub(super) spoken_contract: Option<Contract>,
@@ -42,6 +43,8 @@ pub(super) struct RawRequest {
     pub(super) if_match: Option<String>,
     /// The `Idempotency-Key` header.
     pub(super) idempotency_key: Option<String>,
+    /// The `Content-Type` header.
+    pub(super) content_type: Option<String>,
     /// The deadline of the store, before which the response has to be ready.
     pub(super) deadline: Instant,
     body: Body,
@@ -66,16 +69,14 @@ impl From<Request> for RawRequest {
             }
             _ => (None, None),
         };
-        let authorization = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let token = authorization.and_then(auth::bearer).map(str::to_owned);
+        let authorization = request.headers().get(AUTHORIZATION);
+        let token = auth::bearer(authorization).map(str::to_owned);
         let spoken_contract = authorization
+            .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_whitespace().last())
             .and_then(auth::spoken_contract);
         // The gateway joins headers of one name into one. Bytes that are no UTF-8 occur in no valid
-        // entity tag or key, so a lossy conversion is safe.
+        // entity tag, key or media type, so a lossy conversion is safe.
         let header = |name| {
             request
                 .headers()
@@ -83,6 +84,7 @@ impl From<Request> for RawRequest {
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let (if_match, idempotency_key) = (header(IF_MATCH), header(IDEMPOTENCY_KEY));
+        let content_type = header(CONTENT_TYPE);
         let left = deadline::time_left(
             request
                 .lambda_context_ref()
@@ -102,6 +104,7 @@ impl From<Request> for RawRequest {
             spoken_contract,
             if_match,
             idempotency_key,
+            content_type,
             deadline: Instant::now() + left.saturating_sub(Self::MARGIN),
             body: request.into_body(),
         }

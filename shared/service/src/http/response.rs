@@ -4,7 +4,7 @@ use lambda_http::{
     Body, Response,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 
@@ -13,12 +13,19 @@ use crate::store::RenderedResponse;
 use muster_contracts::{
     ApiError, ErrorContext,
     itsm::{self, Audience},
+    request::UnknownFields,
     response_size::{MAX_RESPONSE_BYTES, escaped_bytes},
     toptickets,
 };
 use muster_domain::{Contract, Timestamp};
 
+const X_IGNORED_FIELDS: HeaderName = HeaderName::from_static("x-ignored-fields");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An error in words, as an extension of its response. The local stack prints it. It is no part of
+/// the response that a client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorMessage(pub String);
 
 /// A rendered success.
 #[derive(Debug)]
@@ -62,6 +69,17 @@ impl ApiResponse {
             headers,
             ..Self::new(StatusCode::NOT_MODIFIED, Body::Empty)
         }
+    }
+
+    /// Returns the response with the header `X-Ignored-Fields`, if the request had such fields.
+    #[must_use]
+    pub(super) fn ignoring(mut self, fields: &UnknownFields) -> Self {
+        if !fields.is_empty()
+            && let Ok(fields) = HeaderValue::try_from(fields.to_string())
+        {
+            self.headers.insert(X_IGNORED_FIELDS, fields);
+        }
+        self
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
@@ -144,7 +162,9 @@ pub(super) fn render(
         headers.insert(ETAG, etag);
     }
     if let Some(failure) = &failure {
-        add_error_headers(headers, failure);
+        add_error_headers(headers, failure, &received.path);
+        let message = itsm::message(failure, error_context(received, now));
+        rendered.extensions_mut().insert(ErrorMessage(message));
     }
     rendered
 }
@@ -168,13 +188,9 @@ fn within_limit(received: &RawRequest, response: ApiResponse) -> Result<ApiRespo
 
 /// Returns the response of an error in the caller's contract.
 fn error_response(received: &RawRequest, now: Timestamp, failure: &ApiError) -> ApiResponse {
-    let context = ErrorContext {
-        request_id: &received.request_id,
-        at: now,
-        path: &received.path,
-    };
+    let context = error_context(received, now);
     let (status, body) = match received.spoken_contract {
-        Some(Contract::Toptickets) => toptickets::error_response(failure),
+        Some(Contract::Toptickets) => toptickets::error_response(failure, context),
         Some(Contract::Itsm) => itsm::error_response(failure, context, Audience::Itsm),
         None => itsm::error_response(failure, context, Audience::Unknown),
     };
@@ -182,14 +198,41 @@ fn error_response(received: &RawRequest, now: Timestamp, failure: &ApiError) -> 
     ApiResponse::new(status, Body::Text(body))
 }
 
-/// Adds the headers that HTTP defines for an error.
-fn add_error_headers(headers: &mut HeaderMap, failure: &ApiError) {
+fn error_context(received: &RawRequest, now: Timestamp) -> ErrorContext<'_> {
+    ErrorContext {
+        request_id: &received.request_id,
+        at: now,
+        path: &received.path,
+        content_type: received.content_type.as_deref(),
+    }
+}
+
+/// Returns the `Link` to the documentation page (RFC 8288) from a response of this path.
+///
+/// The reference is relative to the path of the request. So it is correct behind a proxy that adds
+/// a prefix to all paths. Excess `..` segments have no effect (RFC 3986, section 5.2.4).
+fn help_link(path: &str) -> String {
+    const MAX_UPS: usize = 8;
+    let ups = path.split('/').skip(2).take(MAX_UPS);
+    let ups: String = ups.map(|_| "../").collect();
+    format!("<{ups}docs>; rel=\"help\"")
+}
+
+/// Adds the headers of an error.
+fn add_error_headers(headers: &mut HeaderMap, failure: &ApiError, path: &str) {
     if let Some(seconds) = failure.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if failure.has_help()
+        && let Ok(link) = HeaderValue::try_from(help_link(path))
+    {
+        headers.insert(LINK, link);
+    }
     match failure {
-        ApiError::Unauthorized => {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        ApiError::Unauthorized(reason) => {
+            if let Ok(challenge) = HeaderValue::try_from(reason.challenge()) {
+                headers.insert(WWW_AUTHENTICATE, challenge);
+            }
         }
         ApiError::MethodNotAllowed(methods) => {
             if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
@@ -203,6 +246,25 @@ fn add_error_headers(headers: &mut HeaderMap, failure: &ApiError) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_link_climbs_to_the_root() {
+        for (path, expected) in [
+            ("/", "<docs>"),
+            ("/nowhere", "<docs>"),
+            ("/v1/teams", "<../docs>"),
+            ("/v1/teams/", "<../../docs>"),
+            ("/v1/teams/x/members/y", "<../../../../docs>"),
+            ("", "<docs>"),
+        ] {
+            assert_eq!(
+                help_link(path),
+                format!("{expected}; rel=\"help\""),
+                "{path}"
+            );
+        }
+        assert!(help_link(&"/".repeat(9_000)).len() < 60);
+    }
 
     #[test]
     fn body_takes_more_bytes_in_its_event() {

@@ -7,9 +7,11 @@
 mod auth;
 mod domain;
 mod gateway;
+mod help;
 mod member_validation;
 mod parameters;
 mod precedence;
+mod unknown_fields;
 mod validation;
 
 use reqwest::Method;

@@ -1,9 +1,10 @@
 //! Missing and bad credentials.
 
+use muster_contracts::UnauthorizedReason;
 use muster_domain::{KeyKind, Scope};
 use reqwest::Method;
 
-use super::{KINDS, assert_unauthorized, endpoints, has_path};
+use super::{KINDS, assert_unauthorized, assert_unauthorized_for, endpoints, has_path};
 use crate::support::{
     Client, Stack,
     response_shape::{ErrorFormat, assert_response},
@@ -72,7 +73,7 @@ async fn credential_must_be_a_bearer_token() {
             .header("authorization", header);
         Client::send(request).await
     };
-    for client in org.clients() {
+    for (client, error_format) in org.clients().into_iter().zip(ErrorFormat::BOTH) {
         let token = client.token();
         for good in [
             format!("bearer {token}"),
@@ -81,38 +82,40 @@ async fn credential_must_be_a_bearer_token() {
         ] {
             assert_eq!(send(&good).await.status, 200, "{good}");
         }
-        for bad in [
-            token.to_owned(),
-            format!("Basic {token}"),
-            format!("Token {token}"),
-            format!("Bearer{token}"),
-            format!("Bearer:{token}"),
-            format!("Bearer, Bearer {token}"),
-            format!("\"Bearer {token}\""),
+        for (bad, has_known_form) in [
+            (token.to_owned(), true),
+            (format!("Basic {token}"), true),
+            (format!("Token {token}"), true),
+            (format!("Bearer{token}"), false),
+            (format!("Bearer:{token}"), false),
+            (format!("Bearer, Bearer {token}"), true),
+            (format!("\"Bearer {token}\""), true),
         ] {
-            let response = send(&bad).await;
-            assert_eq!(response.status, 401, "{bad}: {response}");
-            assert_eq!(response.header("www-authenticate"), "Bearer", "{bad}");
+            let error_format = if has_known_form {
+                error_format
+            } else {
+                ErrorFormat::Either
+            };
+            let reason = UnauthorizedReason::OtherScheme;
+            assert_unauthorized_for(&send(&bad).await, error_format, reason, &bad);
         }
         let elsewhere = stack
             .anonymous()
             .request(Method::GET, &format!("/v1/teams?access_token={token}"));
-        assert_unauthorized(
+        assert_unauthorized_for(
             &Client::send(elsewhere.header("x-api-key", token)).await,
             ErrorFormat::Either,
+            UnauthorizedReason::NoCredential,
             "elsewhere",
         );
     }
-    for nothing in [
-        "",
-        " ",
-        "Bearer",
-        "Bearer ",
-        "Bearer    ",
-        "Basic dXNlcjpwYXNz",
-    ] {
-        assert_unauthorized(&send(nothing).await, ErrorFormat::Either, nothing);
+    for nothing in ["", " ", "Bearer", "Bearer ", "Bearer    "] {
+        let reason = UnauthorizedReason::NoCredential;
+        assert_unauthorized_for(&send(nothing).await, ErrorFormat::Either, reason, nothing);
     }
+    let basic = "Basic dXNlcjpwYXNz";
+    let reason = UnauthorizedReason::OtherScheme;
+    assert_unauthorized_for(&send(basic).await, ErrorFormat::Either, reason, basic);
 }
 
 #[tokio::test]
@@ -122,22 +125,26 @@ async fn endpoint_without_credential_is_unauthorized() {
     let team = org.team("Support").await;
     let user = org.users[0].id.uuid().to_string();
     let before = org.itsm.get(&format!("/v1/teams/{team}")).await.text;
+    let (none, invalid) = (
+        UnauthorizedReason::NoCredential,
+        UnauthorizedReason::InvalidCredential,
+    );
+    let unknown = [KeyKind::TtAdmin, KeyKind::Itsm].map(|kind| stack.client(&unknown_key(kind)));
+    let [toptickets, itsm] = unknown;
     let clients = [
-        (stack.anonymous(), ErrorFormat::Either),
-        (
-            stack.client(&unknown_key(KeyKind::TtAdmin)),
-            ErrorFormat::Toptickets,
-        ),
-        (stack.client(&unknown_key(KeyKind::Itsm)), ErrorFormat::Itsm),
+        (stack.anonymous(), ErrorFormat::Either, none),
+        (toptickets, ErrorFormat::Toptickets, invalid),
+        (itsm, ErrorFormat::Itsm, invalid),
     ];
-    for (client, error_format) in &clients {
+    for (client, error_format, reason) in &clients {
         for id in [&team, "nonsense"] {
             for (method, path, body, _) in endpoints(id, &user, "x")
                 .into_iter()
                 .filter(|e| has_path(&e.1, *error_format))
             {
                 let response = client.call(&method, &path, body.as_ref()).await;
-                assert_unauthorized(&response, *error_format, &format!("{method} {path}"));
+                let context = format!("{method} {path}");
+                assert_unauthorized_for(&response, *error_format, *reason, &context);
             }
         }
         // The route is checked before the credential.

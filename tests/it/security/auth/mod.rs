@@ -7,6 +7,7 @@ mod secrecy;
 
 use std::fmt::Write;
 
+use muster_contracts::UnauthorizedReason;
 use muster_domain::KeyKind;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -132,12 +133,30 @@ pub fn assert_forbidden(
     );
 }
 
-/// Asserts a 401 with the texts of both documents.
+/// Asserts a 401 with the texts of both documents, for a credential that is not known.
 #[track_caller]
 pub fn assert_unauthorized(response: &Response, error_format: ErrorFormat, context: &str) {
+    let reason = UnauthorizedReason::InvalidCredential;
+    assert_unauthorized_for(response, error_format, reason, context);
+}
+
+/// Asserts a 401 with the texts of both documents, for a reason.
+#[track_caller]
+pub fn assert_unauthorized_for(
+    response: &Response,
+    error_format: ErrorFormat,
+    reason: UnauthorizedReason,
+    context: &str,
+) {
     assert_response(response, error_format, context);
     assert_eq!(response.status, 401, "{context}: {response}");
-    assert_eq!(response.header("www-authenticate"), "Bearer", "{context}");
+    let (challenge, message) = reason_texts(reason);
+    assert_eq!(response.header("www-authenticate"), challenge, "{context}");
+    let link = response.header("link");
+    assert!(
+        link.starts_with("<../") && link.ends_with(r#"docs>; rel="help""#),
+        "{context}: {link}"
+    );
     if error_format != ErrorFormat::Itsm {
         assert_eq!(response.json["detail"], "Invalid API key", "{context}");
     }
@@ -148,6 +167,37 @@ pub fn assert_unauthorized(response: &Response, error_format: ErrorFormat, conte
             (&json!("UNAUTHORIZED"), &Value::Null),
             "{context}"
         );
+        assert_eq!(error["message"], message, "{context}");
+    }
+}
+
+/// Returns the challenge and the ITSM message of a reason.
+fn reason_texts(reason: UnauthorizedReason) -> (&'static str, &'static str) {
+    match reason {
+        UnauthorizedReason::NoCredential => (
+            "Bearer",
+            "The request has no credential: send the header Authorization: Bearer <credential>; see /docs",
+        ),
+        UnauthorizedReason::OtherScheme => (
+            "Bearer",
+            "The authorization scheme is not Bearer: send the header Authorization: Bearer <credential>; see /docs",
+        ),
+        UnauthorizedReason::InvalidCredential => (
+            r#"Bearer error="invalid_token", error_description="The credential is unknown or malformed""#,
+            "The credential is unknown or malformed; see /docs",
+        ),
+        UnauthorizedReason::KeyExpired => (
+            r#"Bearer error="invalid_token", error_description="The API key has expired""#,
+            "The API key has expired; see /docs",
+        ),
+        UnauthorizedReason::KeyRevoked => (
+            r#"Bearer error="invalid_token", error_description="The API key was revoked""#,
+            "The API key was revoked; see /docs",
+        ),
+        UnauthorizedReason::TokenExpired => (
+            r#"Bearer error="invalid_token", error_description="The token has expired""#,
+            "The token has expired; see /docs",
+        ),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use muster_contracts::UnauthorizedReason;
 use muster_domain::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{assert_accepted, assert_rejected, signers, valid_claims};
 use crate::{
-    security::auth::{SECOND, assert_forbidden, assert_unauthorized, endpoints, status},
+    security::auth::{SECOND, assert_forbidden, assert_unauthorized_for, endpoints, status},
     support::{
         Stack,
         jwt::{claims, with},
@@ -317,7 +318,7 @@ fn time_cases() -> Vec<TimeCase> {
 async fn token_is_valid_up_to_a_minute_outside_its_time() {
     let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
-    let (signer, _) = signers();
+    let (signer, untrusted) = signers();
     org.trust(&[signer.jwk()]).await;
     let client = |changes: Value| {
         let claims = with(claims(&org.id, Timestamp::from_secs(START)), &changes);
@@ -335,11 +336,24 @@ async fn token_is_valid_up_to_a_minute_outside_its_time() {
         }
     }
     clock.store(START * SECOND + 60_000, SeqCst);
-    assert_unauthorized(
-        &client(json!({ "exp": START })).get("/v1/teams").await,
-        ErrorFormat::Itsm,
-        "expired",
+    // The expiry is named only for a valid signature of the token's own organization.
+    let expired = with(
+        claims(&org.id, Timestamp::from_secs(START)),
+        &json!({ "exp": START }),
     );
+    let other = with(expired.clone(), &json!({ "organizationId": "unknown" }));
+    let (token, forged) = (signer.sign(&expired), untrusted.sign(&expired));
+    let cut = token[..token.len() - 2].to_owned();
+    let invalid = UnauthorizedReason::InvalidCredential;
+    for (token, reason) in [
+        (token, UnauthorizedReason::TokenExpired),
+        (forged, invalid),
+        (cut, invalid),
+        (signer.sign(&other), invalid),
+    ] {
+        let response = stack.client(&token).get("/v1/teams").await;
+        assert_unauthorized_for(&response, ErrorFormat::Itsm, reason, "expired");
+    }
 }
 
 #[tokio::test]

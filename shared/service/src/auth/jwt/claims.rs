@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::auth::Principal;
+use muster_contracts::UnauthorizedReason;
 use muster_domain::{Contract, OrganizationId, Scope, Subject, Timestamp};
 
 /// The accepted difference between the clocks of the issuer and of Muster.
@@ -46,12 +47,15 @@ impl NumericDate {
 }
 
 impl Claims {
-    /// Returns the principal, if the token is of this organization and valid at `now`.
+    /// Returns the principal of a token of this organization.
+    ///
+    /// # Errors
+    /// The token has expired at `now`, or is invalid for another reason.
     pub(super) fn principal(
         self,
         organization_id: &OrganizationId,
         now: Timestamp,
-    ) -> Option<Principal> {
+    ) -> Result<Principal, UnauthorizedReason> {
         let Self {
             sub,
             organization_id: claimed,
@@ -63,14 +67,17 @@ impl Claims {
         } = self;
         let has_begun = nbf.is_none_or(|nbf| nbf.timestamp() <= now.plus(SKEW));
         let has_ended = exp.timestamp().plus(SKEW) <= now;
-        if claimed != organization_id.as_str() || !has_begun || has_ended {
-            return None;
+        if claimed != organization_id.as_str() || !has_begun {
+            return Err(UnauthorizedReason::InvalidCredential);
+        }
+        if has_ended {
+            return Err(UnauthorizedReason::TokenExpired);
         }
         let granted: Vec<_> = permissions
             .iter()
             .filter_map(|permission| granted(permission))
             .collect();
-        Some(Principal {
+        Ok(Principal {
             organization_id: organization_id.clone(),
             contract: Contract::Itsm,
             scopes: Scope::ALL
@@ -125,6 +132,7 @@ mod tests {
         serde_json::from_str::<Claims>(&claims.to_string())
             .ok()?
             .principal(&org(), now)
+            .ok()
     }
 
     fn principal(claims: &Value) -> Option<Principal> {
@@ -227,6 +235,18 @@ mod tests {
     }
 
     #[test]
+    fn expiry_is_named_for_own_tokens_that_have_begun() {
+        let reason = |changes: &Value| {
+            let claims: Claims = serde_json::from_str(&with(changes).to_string()).unwrap();
+            claims.principal(&org(), Timestamp::from_secs(1_060))
+        };
+        let invalid = Err(UnauthorizedReason::InvalidCredential);
+        assert_eq!(reason(&json!({})), Err(UnauthorizedReason::TokenExpired));
+        assert_eq!(reason(&json!({ "organizationId": "other" })), invalid);
+        assert_eq!(reason(&json!({ "nbf": 1_200 })), invalid);
+    }
+
+    #[test]
     fn token_is_valid_a_minute_before_nbf() {
         let at = |nbf: Value, millis| {
             let claims = with(&json!({ "nbf": nbf, "exp": 1e10 }));
@@ -314,8 +334,8 @@ mod tests {
             let claims: Claims = serde_json::from_str(&claims.to_string()).unwrap();
             let org = OrganizationId::parse(&org).unwrap();
             let principal = claims.principal(&org, Timestamp::from_secs(950));
-            prop_assert_eq!(principal.is_some(), claimed == org.as_str());
-            if let Some(principal) = principal {
+            prop_assert_eq!(principal.is_ok(), claimed == org.as_str());
+            if let Ok(principal) = principal {
                 prop_assert_eq!(principal.subject, Subject::of_token(&org, &sub));
                 prop_assert_eq!(principal.organization_id, org);
             }

@@ -1,7 +1,7 @@
 //! Tokens of the ITSM platform: JWTs (RFC 7519) that are signed with RS256.
 //!
-//! The reason that a token is invalid is neither returned nor logged: a log must not contain parts
-//! of a token.
+//! The client learns only one reason of an invalid token: the expiry, after the signature was
+//! verified. No reason is logged, because a log must not contain parts of a token.
 
 mod claims;
 mod rs256;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use self::claims::Claims;
 use super::Principal;
+use muster_contracts::UnauthorizedReason;
 use muster_domain::{OrganizationId, Timestamp, TokenIssuer, TokenKey};
 
 /// The unverified organization and key id of a token. They only select the key.
@@ -89,13 +90,19 @@ impl Verifier {
         }
     }
 
-    /// Verifies a token and returns its principal. `None` if it is invalid at `now`.
-    pub(super) fn verify(&self, token: &Unverified<'_>, now: Timestamp) -> Option<Principal> {
-        let key = self.key(token.kid.as_deref())?;
-        let claims = decode::<Claims>(token.token, key, &self.validation)
-            .ok()?
-            .claims;
-        claims.principal(&self.organization_id, now)
+    /// Verifies a token and returns its principal.
+    ///
+    /// # Errors
+    /// The reason why the token is invalid at `now`.
+    pub(super) fn verify(
+        &self,
+        token: &Unverified<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, UnauthorizedReason> {
+        let invalid = UnauthorizedReason::InvalidCredential;
+        let key = self.key(token.kid.as_deref()).ok_or(invalid)?;
+        let verified = decode::<Claims>(token.token, key, &self.validation).map_err(|_| invalid)?;
+        verified.claims.principal(&self.organization_id, now)
     }
 
     /// Returns the key with an id. A token without a key id is valid if there is a single key.
@@ -164,7 +171,7 @@ mod tests {
     }
 
     fn verify(verifier: &Verifier, token: &str) -> Option<Principal> {
-        verifier.verify(&Unverified::parse(token)?, NOW)
+        verifier.verify(&Unverified::parse(token)?, NOW).ok()
     }
 
     proptest! {
