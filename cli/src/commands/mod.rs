@@ -4,15 +4,20 @@
 
 mod aws;
 pub mod changes;
+mod columns;
+mod completions;
 mod confirm;
 pub mod dev;
 pub mod jwks;
 pub mod keys;
 mod local_stack;
+mod man;
 mod openapi;
 mod schema;
+mod status;
 pub mod table;
 mod target;
+pub mod teams;
 pub mod tickets;
 pub mod users;
 mod values;
@@ -22,19 +27,26 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use changes::ChangesCommand;
+use completions::Completions;
 pub use confirm::Confirmation;
 pub use dev::Dev;
 use jwks::JwksCommand;
 use keys::KeysCommand;
+use man::Man;
 use openapi::Openapi;
 use schema::SchemaCommand;
+use status::Status;
 use table::TableCommand;
 pub use target::{TableLocation, TableTarget};
+use teams::TeamsCommand;
 use tickets::TicketsCommand;
 use users::UsersCommand;
 
 /// Timeout of one operation on the table or a queue, retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Timeout of a list of all items of a kind.
+const LIST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Teams, memberships and ticket routing for help desks
 ///
@@ -59,6 +71,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole service on this machine, with a demo organization
     Dev(Dev),
+    /// Show the queues, and the waiting and unrouted tickets of an organization
+    ///
+    /// The local stack shows its queues itself. For AWS, name the queues with --queue. The waiting
+    /// tickets are the sum of the counters of the teams. The unrouted tickets are counted in the
+    /// index, up to 20,000.
+    Status(Status),
     /// Create the DynamoDB table
     #[command(subcommand)]
     Table(TableCommand),
@@ -68,6 +86,9 @@ pub enum Command {
     /// Set, show and remove the keys that verify an organization's tokens
     #[command(subcommand)]
     Jwks(JwksCommand),
+    /// List teams
+    #[command(subcommand)]
+    Teams(TeamsCommand),
     /// Import and erase user profiles
     #[command(subcommand)]
     Users(UsersCommand),
@@ -81,6 +102,10 @@ pub enum Command {
     Openapi(Openapi),
     /// Print the JSON Schema of an event
     Schema(SchemaCommand),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Write manual pages
+    Man(Man),
 }
 
 impl Cli {
@@ -91,14 +116,18 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Dev(dev) => dev.run().await,
+            Command::Status(status) => status.run().await,
             Command::Table(table) => table.run().await,
             Command::Keys(keys) => keys.run().await,
             Command::Jwks(jwks) => jwks.run().await,
+            Command::Teams(teams) => teams.run().await,
             Command::Users(users) => users.run().await,
             Command::Tickets(tickets) => tickets.run().await,
             Command::Changes(changes) => changes.run().await,
             Command::Openapi(openapi) => openapi.run(),
             Command::Schema(schema) => schema.run(),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
         }
     }
 }

@@ -3,15 +3,23 @@
 use clap::{Args, ValueEnum};
 use muster_contracts::openapi;
 use muster_domain::Contract;
+use serde_json::{Map, Value};
 
 use crate::output;
 
 /// `muster openapi`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster openapi itsm > itsm.json
+  muster openapi toptickets --json")]
 pub struct Openapi {
     /// Which contract
     #[arg(value_enum)]
     pub contract: ContractArg,
+    /// Print the document in one line
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Openapi {
@@ -22,7 +30,13 @@ impl Openapi {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Self {
             contract: ContractArg(contract),
+            json,
         } = self;
+        if json {
+            let document: Map<String, Value> =
+                serde_json::from_str(openapi::document(contract).as_ref())?;
+            return Ok(output::line(Value::Object(document))?);
+        }
         Ok(output::write(|out| {
             out.write_all(openapi::document(contract).as_bytes())
         })?)

@@ -2,15 +2,16 @@
 
 use std::env;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::{Client, config::Region};
 use clap::Args;
+use muster_domain::OrganizationId;
 use muster_service::store::{Store, Table};
 use tokio::time::Instant;
 use url::Url;
 
 use super::{CALL_TIMEOUT, aws, local_stack::running_stack};
-use crate::{emulator, running::RunningStack};
+use crate::{emulator, output, running::RunningStack};
 
 /// The name of the table in a local stack, and of `muster table create`.
 const DEFAULT_TABLE: &str = "muster";
@@ -108,6 +109,50 @@ impl TableLocation {
     /// Returns the table with the deadline of one operation.
     pub(super) async fn store(&self) -> anyhow::Result<Store> {
         Ok(self.table().await?.until(Instant::now() + CALL_TIMEOUT))
+    }
+
+    /// Returns an organization: the given one, or else the one that the greeting of the local stack
+    /// shows.
+    ///
+    /// # Errors
+    /// No organization is given, and the table is not that of a local stack.
+    pub(super) fn organization(
+        &self,
+        given: Option<OrganizationId>,
+    ) -> anyhow::Result<OrganizationId> {
+        if let Some(given) = given {
+            return Ok(given);
+        }
+        let stack = self
+            .stack
+            .as_ref()
+            .context("name the organization with --organization")?;
+        let id = &stack.greeted().organization_id;
+        output::note(format_args!(
+            "using the organization {id} of the local stack"
+        ));
+        Ok(OrganizationId::parse(id)?)
+    }
+
+    /// Checks that an organization exists: a misspelt id would have an empty list. One round trip.
+    ///
+    /// # Errors
+    /// There is no such organization, or the table fails.
+    pub(super) async fn ensure_organization(
+        &self,
+        store: &Store,
+        organization: &OrganizationId,
+    ) -> anyhow::Result<()> {
+        let exists = store
+            .organization_exists(organization)
+            .await
+            .map_err(|error| self.explain(error))?;
+        ensure!(
+            exists,
+            "there is no organization {organization} in table {:?}: check --organization",
+            self.table
+        );
+        Ok(())
     }
 
     /// Returns the table and its place, to name them in a question.

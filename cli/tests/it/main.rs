@@ -5,6 +5,7 @@ mod demo_route;
 mod dev;
 mod documents;
 mod guard;
+mod help;
 mod jwks;
 mod keys;
 mod local;

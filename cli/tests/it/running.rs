@@ -106,10 +106,83 @@ fn commands_find_the_running_stack() {
         stderr(&explained)
     );
 
+    // The commands show the organization of the greeting.
+    for arguments in [&["teams", "list"][..], &["status"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let note = format!("using the organization {organization} of the local stack");
+        assert!(stderr(&output).contains(&note), "{}", stderr(&output));
+    }
+    let status = run(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&stdout(&status)).expect("one line of JSON");
+    let queues: Vec<_> = status["queues"]
+        .as_array()
+        .expect("queues")
+        .iter()
+        .map(|queue| queue["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(queues, ["jobs", "long_jobs", "tickets", "users"]);
+    assert_eq!(status["organization_id"], organization);
+    let unrouted = status["unrouted_tickets"].as_u64();
+    assert!(unrouted >= Some(1), "the ticket above: {status}");
+    assert!(status["waiting_tickets"].is_u64(), "{status}");
+    let unknown = run(&["status", "--organization", "nobody"]);
+    assert!(stderr(&unknown).contains("no organization nobody"));
+
     // MUSTER_URL is an address that the user gave, so no search is necessary.
     let url = ("MUSTER_URL", dev.text("/url"));
     let sent = started.run_with(&["tickets", "send", &events], Some(url));
     assert_eq!((sent.status.code(), &*stderr(&sent)), (Some(0), ""));
+}
+
+#[cfg(unix)]
+#[test]
+fn dev_env_exports_the_running_stack() {
+    let started = Started::new();
+    let dev = &started.dev;
+    let json = stdout(&started.run(&["dev", "env", "--json"]));
+    let variables: Value = serde_json::from_str(&json).expect("one line of JSON");
+    for (name, pointer) in [
+        ("MUSTER_URL", "/url"),
+        ("MUSTER_ORGANIZATION", "/organization_id"),
+        ("MUSTER_ITSM_KEY", "/keys/itsm/admin"),
+        (
+            "MUSTER_TOPTICKETS_READ_ONLY_KEY",
+            "/keys/toptickets/read_only",
+        ),
+        ("MUSTER_USER_ID", "/users/0/id"),
+        ("TABLE_NAME", "/table"),
+        ("AWS_ENDPOINT_URL", "/aws_url"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "/dynamodb_url"),
+        ("TICKETS_QUEUE_URL", "/tickets_queue_url"),
+    ] {
+        assert_eq!(variables[name], dev.text(pointer), "{name}");
+    }
+    let greeted = dev.description.get("demo").unwrap_or(&dev.description);
+    for (name, pointer) in [
+        ("MUSTER_ORGANIZATION", "/organization_id"),
+        ("MUSTER_ITSM_KEY", "/keys/itsm/admin"),
+        ("MUSTER_TOPTICKETS_READ_ONLY_KEY", "/keys/toptickets/read_only"),
+        ("MUSTER_USER_ID", "/users/0/id"),
+    ] {
+        assert_eq!(Some(&variables[name]), greeted.pointer(pointer), "{name}");
+    }
+    let dotenv = stdout(&started.run(&["dev", "env", "--output", "dotenv"]));
+    assert!(dotenv.contains(&format!("MUSTER_URL={}\n", dev.text("/url"))));
+
+    // The variables select the stack for the commands and for the tools of AWS.
+    let script = r#"eval "$("$MUSTER" dev env)" && "$MUSTER" keys list --organization "$MUSTER_ORGANIZATION""#;
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", script])
+        .env("MUSTER", env!("CARGO_BIN_EXE_muster"))
+        .env("MUSTER_RUNTIME_DIR", &started.folder);
+    let listed = run(shell);
+    assert_eq!((listed.status.code(), &*stderr(&listed)), (Some(0), ""));
+    assert_eq!(stdout(&listed).lines().count(), 5, "four keys");
+
+    let none = run(muster(["dev", "env"]));
+    assert_fails(&none, &["no running local stack", "start `muster dev`"]);
 }
 
 #[test]

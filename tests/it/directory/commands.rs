@@ -64,6 +64,7 @@ async fn run_import(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), S
         organization: fixture.org.id.clone(),
         file: file.clone(),
         ignore_unknown: false,
+        json: false,
         target: target(fixture),
     };
     let outcome = arguments.run().await;
@@ -76,6 +77,7 @@ async fn run_erase(fixture: &DirectoryFixture, user: UserId) {
     let arguments = Erase {
         organization: fixture.org.id.clone(),
         users: vec![user],
+        json: false,
         confirmation: Confirmation { yes: true },
         target: target(fixture),
     };
@@ -153,6 +155,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
     let misspelt = Erase {
         organization,
         users: vec![unknown],
+        json: false,
         confirmation: Confirmation { yes: true },
         target: target(&fixture),
     };

@@ -29,6 +29,10 @@ const OBJECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `muster changes redrive`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster changes redrive --dry-run
+  muster changes redrive --from muster-failed-records --limit 1 --bus muster --jobs https://sqs.eu-west-1.amazonaws.com/1/jobs --long-jobs https://sqs.eu-west-1.amazonaws.com/1/long-jobs")]
 pub struct Redrive {
     /// Bucket of failed records in AWS, by the usual AWS environment; or the address of `muster
     /// dev`, such as http://127.0.0.1:3000 [default: the running `muster dev`]

@@ -1,5 +1,6 @@
 //! `muster dev`.
 
+mod env;
 mod greeting;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::{
     local::{CorsOrigin, Data, HostName, LocalStack, Settings},
@@ -18,9 +19,23 @@ use crate::{
     running::RuntimeFile,
 };
 
+pub use env::Env;
+
 /// `muster dev`
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  muster dev
+  muster dev --in-memory --port 0
+  muster dev --data-dir ./data --cors-origin http://localhost:5173
+  eval \"$(muster dev env)\""
+)]
 pub struct Dev {
+    /// The command on the running stack, instead of a start.
+    #[command(subcommand)]
+    pub command: Option<DevCommand>,
     /// Port of the API; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
@@ -75,14 +90,35 @@ pub struct Dev {
     pub json: bool,
 }
 
+/// `muster dev`, on the running stack
+#[derive(Debug, Subcommand)]
+pub enum DevCommand {
+    /// Print the addresses, the keys and a user id of the running stack, as variables for a shell
+    ///
+    /// The variables are MUSTER_URL, MUSTER_ORGANIZATION, a key and a read-only key of each
+    /// contract, MUSTER_USER_ID, and those of the AWS tools: TABLE_NAME, AWS_ENDPOINT_URL,
+    /// AWS_ENDPOINT_URL_DYNAMODB, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the URLs
+    /// of the queues. The stack accepts any credentials.
+    Env(Env),
+}
+
 impl Dev {
-    /// Runs a local stack until a signal ends the process.
+    /// Runs a local stack, or the command on the running one.
     ///
     /// # Errors
     /// Returns the error of [`LocalStack::start`], or the greeting or the file of `--env-vars`
-    /// cannot be written.
-    pub async fn run(self) -> anyhow::Result<()> {
+    /// cannot be written; or the command fails.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        match self.command.take() {
+            Some(DevCommand::Env(env)) => env.run().await,
+            None => self.serve().await,
+        }
+    }
+
+    /// Runs a local stack until a signal ends the process.
+    async fn serve(self) -> anyhow::Result<()> {
         let Self {
+            command: _,
             port,
             dynamodb_port,
             aws_port,
@@ -132,12 +168,7 @@ impl Dev {
             stack.stop().await?;
             return Err(error).with_context(|| format!("cannot write {}", file.display()));
         }
-        let runtime_file = RuntimeFile::write(&stack);
-        if let Err(error) = &runtime_file {
-            output::note(format_args!(
-                "warning: other commands do not find this stack by themselves: {error:#}"
-            ));
-        }
+        let runtime_file = publish(&stack);
         let greeting = if json {
             serde_json::to_string(&stack.describe())?
         } else {
@@ -153,6 +184,18 @@ impl Dev {
         stack.stop().await?;
         Ok(printed?)
     }
+}
+
+/// Writes the file by which other commands find the stack. A failure is a warning, because the
+/// stack serves without the file.
+fn publish(stack: &LocalStack) -> Option<RuntimeFile> {
+    RuntimeFile::write(stack)
+        .inspect_err(|error| {
+            output::note(format_args!(
+                "warning: other commands do not find this stack by themselves: {error:#}"
+            ));
+        })
+        .ok()
 }
 
 /// Ctrl-C and SIGTERM. The handlers are installed once, so that a signal between two waits is not

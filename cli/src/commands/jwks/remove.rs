@@ -3,6 +3,7 @@
 use anyhow::bail;
 use clap::Args;
 use muster_domain::OrganizationId;
+use serde_json::json;
 
 use super::none;
 use crate::{
@@ -12,10 +13,17 @@ use crate::{
 
 /// `muster jwks remove`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster jwks remove --organization acme
+  muster jwks remove --organization acme --yes")]
 pub struct Remove {
     /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
+    /// Print one line of JSON: the organization and the number of removed keys
+    #[arg(long)]
+    pub json: bool,
     /// The confirmation.
     #[command(flatten)]
     pub confirmation: Confirmation,
@@ -32,6 +40,7 @@ impl Remove {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
+            json,
             confirmation,
             target,
         } = self;
@@ -58,6 +67,12 @@ impl Remove {
             .map_err(|error| target.explain(error))?
         {
             bail!(none(&organization));
+        }
+        if json {
+            return Ok(output::line(json!({
+                "organization_id": organization.as_str(),
+                "removed": issuer.keys.as_slice().len(),
+            }))?);
         }
         Ok(output::line(format_args!(
             "Tokens of {organization} are rejected. Functions cache the keys for up to 60 seconds."

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use muster_domain::{OrganizationId, Timestamp, TokenIssuer};
 
-use super::parse;
+use super::{key_set::describe, parse};
 use crate::{
     commands::{TableTarget, values},
     output,
@@ -14,6 +14,9 @@ use crate::{
 
 /// `muster jwks set`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster jwks set --organization acme --issuer https://id.acme.example --audience muster jwks.json")]
 pub struct Set {
     /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]
@@ -27,6 +30,9 @@ pub struct Set {
     /// JSON Web Key Set to read
     #[arg(value_name = "FILE.json")]
     pub file: PathBuf,
+    /// Print one line of JSON: the keys, as `muster jwks show` prints them
+    #[arg(long)]
+    pub json: bool,
     /// The table.
     #[command(flatten)]
     pub target: TableTarget,
@@ -43,6 +49,7 @@ impl Set {
             issuer,
             audience,
             file,
+            json,
             target,
         } = self;
         let content =
@@ -65,6 +72,9 @@ impl Set {
             .put_token_issuer(&issuer)
             .await
             .map_err(|error| target.explain(error))?;
+        if json {
+            return Ok(output::line(describe(&issuer))?);
+        }
         Ok(output::line(format_args!(
             "Tokens of {} are verified with {}. Functions cache the previous keys for up to 60 seconds.",
             issuer.organization_id,

@@ -12,6 +12,10 @@ use crate::{
 
 /// `muster jwks show`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster jwks show --organization acme
+  muster jwks show --organization acme --json > jwks.json")]
 pub struct Show {
     /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]

@@ -15,6 +15,11 @@ use crate::{
 
 /// `muster keys create`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster keys create --organization acme --kind itsm
+  muster keys create --organization acme --kind tt_live --scopes teams:read --expires-in 90d
+  muster keys create --organization acme --kind itsm --allow-from 192.0.2.0/24 --json")]
 pub struct Create {
     /// Organization of the key
     #[arg(long, value_name = "ID", value_parser = values::organization)]

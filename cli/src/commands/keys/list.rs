@@ -13,6 +13,10 @@ use crate::{
 
 /// `muster keys list`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster keys list --organization acme
+  muster keys list --organization acme --json | jq -r .id")]
 pub struct List {
     /// Organization of the keys
     #[arg(long, value_name = "ID", value_parser = values::organization)]

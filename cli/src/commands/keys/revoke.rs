@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use muster_domain::{ApiKey, OrganizationId, SecretKey, Timestamp};
 
-use super::description::id;
+use super::description::{describe, id};
 use crate::{
     commands::{Confirmation, TableTarget, values},
     output,
@@ -12,6 +12,10 @@ use crate::{
 
 /// `muster keys revoke`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster keys revoke --organization acme 4f0c6a1be2d39a57
+  muster keys revoke --organization acme --yes 4f0c6a1be2d39a57")]
 pub struct Revoke {
     /// Organization of the key
     #[arg(long, value_name = "ID", value_parser = values::organization)]
@@ -19,6 +23,9 @@ pub struct Revoke {
     /// Id of the key in `muster keys list`, its first digits, or the key itself
     #[arg(value_name = "KEY-ID")]
     pub id: String,
+    /// Print one line of JSON: the key, as `muster keys list` prints it
+    #[arg(long)]
+    pub json: bool,
     /// The confirmation.
     #[command(flatten)]
     pub confirmation: Confirmation,
@@ -36,6 +43,7 @@ impl Revoke {
         let Self {
             organization,
             id: wanted,
+            json,
             confirmation,
             target,
         } = self;
@@ -70,10 +78,11 @@ impl Revoke {
             );
         };
         if key.revoked_at.is_some() {
-            return Ok(output::line(format_args!(
-                "The key {} is already revoked.",
-                id(key)
-            ))?);
+            return Ok(if json {
+                output::line(describe(key))?
+            } else {
+                output::line(format_args!("The key {} is already revoked.", id(key)))?
+            });
         }
         confirmation.confirm(&format!(
             "Revoke the key {} of {organization} in {}",
@@ -82,10 +91,18 @@ impl Revoke {
         ))?;
         // The confirmation can take longer than the deadline of the first operation.
         let store = target.store().await?;
+        let now = Timestamp::now();
         store
-            .revoke_api_key(key.hash, Timestamp::now())
+            .revoke_api_key(key.hash, now)
             .await
             .map_err(|error| target.explain(error))?;
+        if json {
+            let revoked = ApiKey {
+                revoked_at: Some(now),
+                ..key.clone()
+            };
+            return Ok(output::line(describe(&revoked))?);
+        }
         Ok(output::line(format_args!(
             "Revoked {}. Functions cache the key for up to 60 seconds.",
             id(key)

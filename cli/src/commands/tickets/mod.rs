@@ -1,14 +1,13 @@
 //! `muster tickets`.
 
 mod check;
-mod columns;
 mod event_lines;
 pub mod explain;
 mod generate;
 mod queue_address;
 mod redrive;
 mod send;
-mod sqs_client;
+pub(super) mod sqs_client;
 mod ticket_queue;
 
 use anyhow::Context;
@@ -18,6 +17,7 @@ use muster_domain::OrganizationId;
 pub use check::Check;
 pub use explain::Explain;
 pub use generate::Generate;
+pub(super) use queue_address::queue_url;
 pub use redrive::Redrive;
 pub use send::Send;
 
@@ -35,6 +35,10 @@ pub enum TicketsCommand {
     /// status in the whole file. Warnings do not change the exit code.
     ///
     /// The check reads no table, so it does not find an unknown organization or an outdated event.
+    #[command(after_help = "\
+Examples:
+  muster tickets check events.jsonl
+  muster tickets check --queue users --json users.jsonl")]
     Check(Check),
     /// Send the events of a file of JSON lines to the ticket queue of a local stack or of AWS
     ///
@@ -42,6 +46,11 @@ pub enum TicketsCommand {
     /// number, and the other lines are sent; the exit code is then 1. Batches are sent
     /// concurrently, so events can arrive in another order. Events are idempotent, so a file can be
     /// sent again.
+    #[command(after_help = "\
+Examples:
+  muster tickets send events.jsonl
+  muster tickets generate --organization acme | muster tickets send -
+  muster tickets send events.jsonl --to https://sqs.eu-west-1.amazonaws.com/123456789012/tickets")]
     Send(Send),
     /// Explain the latest decision about a ticket: its assignee, the reason, and the candidates
     ///
@@ -62,6 +71,10 @@ Examples:
     /// lunch. Tickets are worked on, wait, are resolved and closed, and are sometimes reopened,
     /// cancelled or deleted. Tickets that are not done at the end of the day stay open. The same
     /// options, --start included, write the same bytes.
+    #[command(after_help = "\
+Examples:
+  muster tickets generate --organization acme --tickets 100 > day.jsonl
+  muster tickets generate --organization acme --start 2026-03-02T00:00:00Z --contract itsm > day.jsonl")]
     Generate(Generate),
     /// Redrive dead letters: those of tickets, of users or of jobs
     ///
@@ -74,6 +87,11 @@ Examples:
     /// Dead letters that are left are hidden from other consumers until the command ends, or for 5
     /// minutes if it is killed. The exit code is 1 if a selected dead letter could not be sent, or
     /// if the queue has too many to scan to the end.
+    #[command(after_help = "\
+Examples:
+  muster tickets redrive --dry-run
+  muster tickets redrive --reason ticket.status --edit --limit 1
+  muster tickets redrive --from https://sqs.eu-west-1.amazonaws.com/123456789012/tickets-dead-letters --dry-run --json")]
     Redrive(Redrive),
 }
 

@@ -57,6 +57,16 @@ pub(super) fn queue_address(text: &str) -> Result<QueueAddress, String> {
     }
 }
 
+/// Parses the URL of a queue. The address of a local stack is an error.
+pub(in crate::commands) fn queue_url(text: &str) -> Result<url::Url, String> {
+    match queue_address(text)? {
+        QueueAddress::Queue(url) => Ok(url),
+        QueueAddress::LocalStack(_) => Err(
+            "the address of a local stack is not the URL of a queue: leave out --queue".to_owned(),
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

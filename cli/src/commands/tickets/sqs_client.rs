@@ -18,7 +18,10 @@ use crate::{commands::aws, emulator};
 ///
 /// # Errors
 /// The queue is a FIFO queue, or the environment has no credentials for AWS.
-pub(super) async fn client_config(url: &Url, alternative: &str) -> anyhow::Result<Builder> {
+pub(in crate::commands) async fn client_config(
+    url: &Url,
+    alternative: &str,
+) -> anyhow::Result<Builder> {
     ensure!(
         url.path()
             .rsplit_once('.')
@@ -49,7 +52,7 @@ pub(super) async fn client_config(url: &Url, alternative: &str) -> anyhow::Resul
 ///
 /// # Errors
 /// The queue does not exist, or the credentials are invalid. The error says how to fix it.
-pub(super) async fn attributes(
+pub(in crate::commands) async fn attributes(
     client: &Client,
     url: &Url,
 ) -> anyhow::Result<HashMap<QueueAttributeName, String>> {

@@ -1,9 +1,9 @@
 //! `muster users erase`.
 
-use anyhow::ensure;
 use clap::Args;
 use muster_domain::{OrganizationId, Timestamp, UserId, UserStatus};
 use muster_service::store::{Error, Store};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
@@ -16,6 +16,10 @@ const NAMED_USERS: usize = 10;
 
 /// `muster users erase`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster users erase --organization acme usr_10000000-0000-4000-8000-000000000004
+  muster users erase --organization acme --yes --json 10000000-0000-4000-8000-000000000004")]
 pub struct Erase {
     /// Organization of the users
     #[arg(long, value_name = "ID", value_parser = values::organization)]
@@ -23,6 +27,10 @@ pub struct Erase {
     /// Ids of the users: UUIDs, with or without usr_ before them
     #[arg(value_name = "USER-ID", required = true, value_parser = values::user)]
     pub users: Vec<UserId>,
+    /// Print one line of JSON for each user: its id, and the outcome, which is erased,
+    /// already_erased or no_profile
+    #[arg(long)]
+    pub json: bool,
     /// The confirmation.
     #[command(flatten)]
     pub confirmation: Confirmation,
@@ -41,22 +49,15 @@ impl Erase {
         let Self {
             organization,
             users,
+            json,
             confirmation,
             target,
         } = self;
         let target = target.resolve().await?;
         let table = target.table().await?;
         let store = || table.until(Instant::now() + CALL_TIMEOUT);
-        let exists = store()
-            .organization_exists(&organization)
-            .await
-            .map_err(|error| target.explain(error))?;
         // A misspelt organization would leave the personal data in place without an error.
-        ensure!(
-            exists,
-            "there is no organization {organization} in table {:?}: check --organization",
-            target.table
-        );
+        target.ensure_organization(&store(), &organization).await?;
         if !confirmation.yes {
             let names = names(&store(), &organization, &users).await;
             let names = names.map_err(|error| target.explain(error))?;
@@ -72,14 +73,25 @@ impl Erase {
             let before = store()
                 .erase_user(&organization, user, Timestamp::now())
                 .await;
-            let outcome = match before.map_err(|error| target.explain(error))? {
-                Some(UserStatus::Deleted) => "was already erased; its memberships are erased again",
+            let (outcome, sentence) = match before.map_err(|error| target.explain(error))? {
+                Some(UserStatus::Deleted) => (
+                    "already_erased",
+                    "was already erased; its memberships are erased again",
+                ),
                 Some(UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended) => {
-                    "is erased"
+                    ("erased", "is erased")
                 }
-                None => "had no profile; a tombstone rejects later events",
+                None => (
+                    "no_profile",
+                    "had no profile; a tombstone rejects later events",
+                ),
             };
-            printed = printed.and(output::line(format_args!("{}: {outcome}.", user.uuid())));
+            let id = user.uuid();
+            printed = printed.and(if json {
+                output::line(json!({ "id": id.to_string(), "outcome": outcome }))
+            } else {
+                output::line(format_args!("{id}: {sentence}."))
+            });
         }
         Ok(printed?)
     }

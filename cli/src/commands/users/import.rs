@@ -13,6 +13,7 @@ use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use muster_domain::{EventVersion, OrganizationId, Timestamp, UserId, UserSnapshot, UserStatus};
 use muster_service::store::Table;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::line::parse;
@@ -26,6 +27,10 @@ const BATCH: usize = 25;
 
 /// `muster users import`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  muster users import --organization acme users.jsonl
+  muster users import --organization acme --ignore-unknown --aws users.jsonl")]
 pub struct Import {
     /// Organization of the users
     #[arg(long, value_name = "ID", value_parser = values::organization)]
@@ -36,6 +41,9 @@ pub struct Import {
     /// Accept and ignore unknown fields
     #[arg(long)]
     pub ignore_unknown: bool,
+    /// Print one line of JSON: the numbers of imported, deleted and bad lines
+    #[arg(long)]
+    pub json: bool,
     /// The table.
     #[command(flatten)]
     pub target: TableTarget,
@@ -51,6 +59,7 @@ impl Import {
             organization,
             file,
             ignore_unknown,
+            json,
             target,
         } = self;
         let opened =
@@ -72,6 +81,7 @@ impl Import {
             written: 0,
             deleted: 0,
             bad: 0,
+            json,
         };
         importer.begin().await?;
         let lines = BufReader::new(progress.wrap_read(opened));
@@ -99,6 +109,8 @@ struct Importer<'i> {
     deleted: usize,
     /// Number of lines that were left out.
     bad: usize,
+    /// Whether the summary is JSON.
+    json: bool,
 }
 
 impl Importer<'_> {
@@ -165,9 +177,19 @@ impl Importer<'_> {
             written,
             deleted,
             bad,
+            json,
             ..
         } = self;
         let printed = output::write(|out| {
+            if json {
+                let summary = json!({
+                    "organization_id": organization.as_str(),
+                    "imported": written,
+                    "deleted": deleted,
+                    "bad": bad,
+                });
+                return writeln!(out, "{summary}");
+            }
             writeln!(out, "Imported {written} users into {organization}.")?;
             if deleted > 0 {
                 writeln!(

@@ -8,7 +8,7 @@ use muster_domain::{
 };
 
 use super::read::{Explained, MAX_COMPARED, Outlook, Teams};
-use crate::commands::tickets::columns::columns;
+use crate::commands::columns::columns;
 
 /// Returns the whole text: a sentence with the state, the facts, the candidates, and the users that
 /// could take the ticket.
