@@ -89,7 +89,7 @@ pub enum Command {
     /// List teams
     #[command(subcommand)]
     Teams(TeamsCommand),
-    /// Import and erase user profiles
+    /// Import, list and erase user profiles
     #[command(subcommand)]
     Users(UsersCommand),
     /// Check, send and generate ticket events, and redrive dead letters

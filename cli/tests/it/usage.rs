@@ -188,7 +188,7 @@ const HELP: &[(&[&str], &[&str])] = &[
     ),
     (&["jwks", "show"], &["--organization", "--json"]),
     (&["jwks", "remove"], &["--organization", "60 seconds"]),
-    (&["users"], &["import", "erase"]),
+    (&["users"], &["import", "list", "erase"]),
     (
         &["users", "import"],
         &[

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Dev, assert_fails, file, on, stderr, stdout, succeeds};
+use crate::support::{Dev, assert_fails, file, json_lines, on, stderr, stdout, succeeds};
 
 pub fn id(n: u32) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
@@ -175,6 +175,22 @@ async fn users_erase_is_final_and_import_says_so() {
     let (_folder, path) = file([line(1), line(2)].join("\n"));
     let import = ["users", "import", "--organization", organization, &path];
     succeeds(&dev, &import);
+    let list = ["users", "list", "--organization", organization];
+    let listed = |more: &[&str]| succeeds(&dev, &[&list[..], more].concat());
+    let users = json_lines(&listed(&["--json"]));
+    let names: Vec<_> = users
+        .iter()
+        .map(|user| user["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(users.len(), 16, "14 demo users and 2 imported ones");
+    assert!(
+        names.is_sorted_by_key(|name| name.to_lowercase()),
+        "{names:?}"
+    );
+    let header = listed(&[]).lines().next().map(str::to_owned);
+    assert!(header.unwrap().starts_with("ID  "));
+    assert!(listed(&[]).contains("user1@acme.example"));
+
     let erase = ["users", "erase", "--organization", organization];
     let unconfirmed = on(&dev, &[&erase[..], &[&id(1), &id(7)]].concat());
     let (known, unknown) = (
@@ -215,6 +231,9 @@ async fn users_erase_is_final_and_import_says_so() {
         ],
     );
     assert!(again.contains("was already erased"), "{again}");
+    let left = listed(&["--json"]);
+    assert_eq!(left.lines().count(), 15);
+    assert!(!left.contains("User 1\""), "{left}");
 
     let output = on(&dev, &import);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

@@ -10,6 +10,7 @@ mod members;
 mod reads;
 mod routing;
 mod teams;
+mod users;
 mod waiting;
 
 use std::{fmt::Write as _, num::NonZeroUsize, sync::Arc};

@@ -1,10 +1,11 @@
 //! The commands `muster users import` and `muster users erase`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use muster_cli::commands::{
     Confirmation, TableTarget,
     users::{Erase, Import},
 };
-use muster_domain::{OrganizationId, Timestamp, User, UserId, UserStatus};
+use muster_domain::{Folded, OrganizationId, Timestamp, User, UserId, UserStatus};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -145,6 +146,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
         );
         assert_eq!(second, User::tombstone(id, second.version));
     }
+    assert_no_names(&fixture, known.id, &known.name).await;
     fixture.copies(known.id).await;
     assert_eq!(
         fixture.itsm_team(&team).await["members"][0]["name"],
@@ -168,4 +170,36 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
         error.contains("misspelt") && error.contains("--organization"),
         "{error}"
     );
+}
+
+/// Asserts that the list of users and the item of a deleted user do not have the user's name.
+async fn assert_no_names(fixture: &DirectoryFixture, id: UserId, name: &str) {
+    let store = fixture.org.stack.store();
+    let listed = store
+        .users_by_name(&fixture.org.id, None, 100)
+        .await
+        .expect("the users can be read");
+    assert!(
+        listed.entries.iter().all(|user| user.id != id),
+        "{listed:?}"
+    );
+    assert!(!listed.entries.is_empty(), "the other users are listed");
+    let pk = format!("ORG#{}#USER#{}", fixture.org.id, id.uuid());
+    let item = fixture
+        .org
+        .stack
+        .dynamodb()
+        .get_item()
+        .table_name(&fixture.org.stack.table)
+        .key("pk", AttributeValue::S(pk))
+        .key("sk", AttributeValue::S("USER".to_owned()))
+        .send()
+        .await
+        .expect("the table can be read")
+        .item
+        .expect("the tombstone exists");
+    let folded = Folded::of(name);
+    let text = format!("{item:?}");
+    assert!(!text.contains("gsi2") && !text.contains(name), "{text}");
+    assert!(!text.contains(folded.as_str()), "{text}");
 }

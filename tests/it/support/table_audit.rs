@@ -139,6 +139,7 @@ impl TableAudit {
         self.assert_team_counters(&teams);
         self.assert_member_counters(members);
         self.assert_leads();
+        self.assert_names();
         self.assert_specializations();
     }
 
@@ -281,6 +282,24 @@ impl TableAudit {
             Some((user.to_owned(), sk.strip_prefix("LEAD#")?.to_owned()))
         });
         assert_eq!(leads.collect::<BTreeSet<_>>(), led, "items of leads");
+    }
+
+    /// Asserts that the second index has each user by name, and no deleted user.
+    fn assert_names(&self) {
+        for ((pk, _), user) in self.items.iter().filter(|((_, sk), _)| sk == "USER") {
+            let entry = [text(user, "gsi2pk"), text(user, "gsi2sk")];
+            let (organization, id) = pk.split_once("#USER#").expect("the key of a profile");
+            let expected = if text(user, "status") == "deleted" {
+                [String::new(), String::new()]
+            } else {
+                let folded = Folded::of(text(user, "name"));
+                [
+                    format!("{organization}#USERS"),
+                    format!("{}#{id}", folded.as_str()),
+                ]
+            };
+            assert_eq!(entry, expected, "entry of {pk}");
+        }
     }
 
     /// Asserts that the index has each team without a mark by its topics, in both turns of the

@@ -3,11 +3,13 @@
 mod erase;
 mod import;
 mod line;
+mod list;
 
 use clap::Subcommand;
 
 pub use erase::Erase;
 pub use import::Import;
+pub use list::List;
 
 /// `muster users`
 #[derive(Debug, Subcommand)]
@@ -21,6 +23,12 @@ pub enum UsersCommand {
     /// or of a user with a newer user event. The exit code is then 1. A line of a deleted user
     /// has no effect; the command reports it, and the exit code stays 0.
     Import(Import),
+    /// List an organization's users by name
+    ///
+    /// The command reads the users from an index: two calls for each 100 users. A deleted user is
+    /// not in it. A profile that an earlier version wrote is missing until its next write: import
+    /// it again, or send an event of the user.
+    List(List),
     /// Erase the personal data of users permanently
     ///
     /// Replaces the profile of each user by a tombstone, as the event user.deleted does: the id
@@ -38,6 +46,7 @@ impl UsersCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Import(import) => import.run().await,
+            Self::List(list) => list.run().await,
             Self::Erase(erase) => erase.run().await,
         }
     }

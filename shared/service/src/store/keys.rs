@@ -6,7 +6,7 @@
 //!
 //! `#` separates the parts. Organization ids, UUIDs and hashes never contain it. A folded name, a
 //! folded tag and a client's `Idempotency-Key` may contain it, so they are the last part of their
-//! key.
+//! key. Only in [`user_by_name`], an id follows the folded name.
 //!
 //! `docs/data-model.md` lists all keys.
 
@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use muster_domain::{
     Folded, Idempotency, KeyHash, OrganizationId, Priority, RingPlace, Subject, TeamId, Ticket,
-    TicketId, TicketState, Timestamp, TopicFilter, UserId, hex,
+    TicketId, TicketState, Timestamp, TopicFilter, User, UserId, UserStatus, hex,
 };
 
 pub(super) use ticket_lists::{TicketListKeys, ticket_position};
@@ -175,6 +175,37 @@ fn with_folded(prefix: &str, text: &Folded, max: usize) -> String {
 /// Returns the key of a user's profile.
 pub(super) fn user(org: &OrganizationId, user: UserId) -> Key {
     Key::new(format!("ORG#{org}#USER#{}", user.uuid()), "USER")
+}
+
+/// Returns the partition of the second index with an organization's users, in the order of their
+/// folded names.
+pub(super) fn users_partition(org: &OrganizationId) -> String {
+    format!("ORG#{org}#USERS")
+}
+
+/// Returns the key of a user in the second index. `None` for a deleted user, whose name must not
+/// remain in the table.
+///
+/// The folded name comes first, so that a prefix of it selects a range. The id has no `#`, so it is
+/// found from the end. A name that does not fit is cut, and not replaced by a hash, so that its
+/// prefixes still select it.
+pub(super) fn user_by_name(org: &OrganizationId, user: &User) -> Option<Key> {
+    if user.status == UserStatus::Deleted {
+        return None;
+    }
+    let suffix = format!("#{}", user.id.uuid());
+    let folded = Folded::of(&user.name);
+    let name = folded.as_str();
+    let end = name.floor_char_boundary(MAX_SORT_KEY_BYTES - suffix.len());
+    Some(Key::new(
+        users_partition(org),
+        format!("{}{suffix}", &name[..end]),
+    ))
+}
+
+/// Returns the user of an entry in the second index, by its sort key.
+pub(super) fn user_of_entry(gsi2sk: &str) -> Option<UserId> {
+    UserId::parse(gsi2sk.rsplit('#').next()?).ok()
 }
 
 /// Returns the key of the lead item of a user and a team.

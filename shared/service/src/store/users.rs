@@ -1,16 +1,16 @@
 //! User profiles: reading, importing, merging of events, and erasure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
-    types::{PutRequest, WriteRequest},
+    types::{AttributeValue, PutRequest, WriteRequest},
 };
 
 use super::{
-    Error, Store,
+    Error, IndexPage, Store,
     error::CommitError,
-    expression::{self, n},
+    expression::{self, n, s},
     items::{self, UserItem},
     keys,
     records::StoredProfile,
@@ -58,6 +58,53 @@ impl Store {
             Ok((id, items::user(id, item)?))
         };
         read.into_iter().map(profile).collect()
+    }
+
+    /// Reads a page of an organization's users in the order of their folded names, without deleted
+    /// ones. `after` is the cursor of the previous page.
+    ///
+    /// Two round trips: a query of the index, which is eventually consistent, then the profiles,
+    /// strongly consistent: one call for each 100 users. A profile that was written before the index
+    /// existed is missing until its next write.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], or [`Error::Internal`], also for an `after` that no page returned.
+    pub async fn users_by_name(
+        &self,
+        org: &OrganizationId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<IndexPage<User>, Error> {
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .index_name("gsi2")
+            .key_condition_expression("gsi2pk = :pk")
+            .expression_attribute_values(":pk", s(keys::users_partition(org)))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after.map(|entry| start_after(org, entry)).transpose()?);
+        let page = self.send(|| call.clone().send()).await?;
+        let items = page.items.unwrap_or_default();
+        let next = page
+            .last_evaluated_key
+            .and_then(|key| items::text(&key, "gsi2sk").map(str::to_owned));
+        // While a name changes, the index can have two entries of a user. `BatchGetItem` rejects a
+        // repeated key.
+        let mut seen = HashSet::new();
+        let ids: Vec<_> = items
+            .iter()
+            .filter_map(|item| keys::user_of_entry(items::text(item, "gsi2sk")?))
+            .filter(|id| seen.insert(*id))
+            .collect();
+        let mut users = self.users(org, ids.iter().copied()).await?;
+        let entries = ids.into_iter().filter_map(|id| users.remove(&id));
+        Ok(IndexPage {
+            entries: entries
+                .filter(|user| user.status != UserStatus::Deleted)
+                .collect(),
+            next,
+        })
     }
 
     /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles, replacing existing
@@ -220,4 +267,17 @@ impl Store {
             Err(failed) => Err(CommitError::Failed(failed.into())),
         }
     }
+}
+
+/// Returns the key of the index and of the table at which a query begins, after an entry.
+fn start_after(
+    org: &OrganizationId,
+    entry: &str,
+) -> Result<HashMap<String, AttributeValue>, Error> {
+    let id = keys::user_of_entry(entry)
+        .ok_or_else(|| Error::internal(format!("{entry:?} is no entry of a user")))?;
+    let mut start = keys::user(org, id).attributes();
+    start.insert("gsi2pk".to_owned(), s(keys::users_partition(org)));
+    start.insert("gsi2sk".to_owned(), s(entry));
+    Ok(start)
 }

@@ -133,6 +133,29 @@ fn imported_profile_has_one_version_for_all_fields() {
 }
 
 #[test]
+fn deleted_profile_has_no_entry_by_name() {
+    let entry = |user: &User| {
+        let item = to_item(UserItem::new(&org(), user)).unwrap();
+        item.get("gsi2sk").map(|sk| sk.as_s().unwrap().clone())
+    };
+    let alex = User {
+        name: "Ále#x".to_owned(),
+        ..alex()
+    };
+    let id = alex.id.uuid();
+    assert_eq!(entry(&alex), Some(format!("ále#x#{id}")));
+    // U+FDFA folds to 18 characters, 33 bytes. The cut is between characters.
+    let long = User {
+        name: "\u{fdfa}".repeat(255),
+        ..alex.clone()
+    };
+    let bytes = entry(&long).unwrap().len();
+    assert!((1_000..=1_024).contains(&bytes), "{bytes}");
+    let deleted = User::tombstone(alex.id, alex.version);
+    assert_eq!(entry(&deleted), None);
+}
+
+#[test]
 fn profile_round_trip_keeps_versions_and_mark() {
     let timed = EventVersion {
         time: Some(Timestamp::from_millis(-4)),

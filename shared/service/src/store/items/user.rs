@@ -77,6 +77,11 @@ pub(in crate::store) struct UserItem {
     gsi1pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gsi1sk: Option<String>,
+    /// The entry by name. Absent for a deleted user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi2pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi2sk: Option<String>,
     #[serde(flatten)]
     profile: UserAttributes,
     /// Number of writes by user events.
@@ -147,11 +152,16 @@ impl UserItem {
     /// Returns the item of an imported profile, without versions of its fields.
     pub(in crate::store) fn new(organization_id: &OrganizationId, user: &User) -> Self {
         let keys::Key { pk, sk } = keys::user(organization_id, user.id);
+        let (gsi2pk, gsi2sk) = keys::user_by_name(organization_id, user)
+            .map(|entry| (entry.pk, entry.sk))
+            .unzip();
         Self {
             pk,
             sk,
             gsi1pk: None,
             gsi1sk: None,
+            gsi2pk,
+            gsi2sk,
             profile: UserAttributes::new(user),
             rev: 0,
             said: None,
@@ -188,6 +198,8 @@ pub(in crate::store) fn user(id: UserId, item: Item) -> Result<User, Error> {
         sk: _,
         gsi1pk: _,
         gsi1sk: _,
+        gsi2pk: _,
+        gsi2sk: _,
         profile,
         rev: _,
         said: _,
@@ -202,6 +214,8 @@ pub(in crate::store) fn profile(id: UserId, item: Item) -> Result<StoredProfile,
         sk: _,
         gsi1pk,
         gsi1sk,
+        gsi2pk: _,
+        gsi2sk: _,
         profile,
         rev,
         said,

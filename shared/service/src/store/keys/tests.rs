@@ -214,6 +214,22 @@ fn open_ticket_index_key_follows_its_state() {
 }
 
 #[test]
+fn entry_of_a_user_begins_with_the_folded_name() {
+    let mut user = User {
+        name: "Zoë #1".to_owned(),
+        status: UserStatus::Active,
+        ..User::tombstone(user_id(), 1)
+    };
+    let entry = user_by_name(&org(), &user).unwrap();
+    let folded = Folded::of("Zoë #1");
+    assert_eq!(entry.pk, "ORG#org_9f8e#USERS");
+    assert_eq!(entry.sk, format!("{}#{USER}", folded.as_str()));
+    assert_eq!(user_of_entry(&entry.sk), Some(user_id()));
+    user.status = UserStatus::Deleted;
+    assert_eq!(user_by_name(&org(), &user), None);
+}
+
+#[test]
 fn parsed_key_has_the_ids_of_its_builder() {
     assert_eq!(team_of(&team(&org(), team_id()).sk), Some(team_id()));
     assert_eq!(
