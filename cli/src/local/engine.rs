@@ -12,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{dynamodb, guard::Guard, server::serve};
+use super::{console::Console, dynamodb, guard::Guard, server::serve};
 
 /// The interval for the deletion of expired items. Readers compare the expiry time, as with
 /// DynamoDB, where deletion can take days.
@@ -47,8 +47,9 @@ impl Engine {
                 let outcome = runtime.block_on(async move {
                     let listener = TcpListener::from_std(listener)?;
                     let sweeping = tokio::spawn(delete_expired(database.clone()));
+                    let routes = dynamodb::router(database);
                     let outcome =
-                        serve(listener, guard, dynamodb::router(database), stopping).await;
+                        serve(listener, guard, routes, Console::default(), stopping).await;
                     sweeping.abort();
                     outcome
                 });

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
+use super::console::{Console, ConsoleEvent};
+
 /// The maximum number of entries in a call.
 const MAX_ENTRIES: usize = 10;
 /// The maximum size of an entry in bytes.
@@ -20,7 +22,10 @@ const PAGE: usize = 10_000;
 
 /// The announcements in order, numbered from 1. The log has the last 100,000. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct EventBus(Arc<Mutex<EventLog>>);
+pub struct EventBus {
+    log: Arc<Mutex<EventLog>>,
+    console: Console,
+}
 
 #[derive(Debug, Default)]
 struct EventLog {
@@ -47,6 +52,14 @@ struct PutEventsEntry {
 type BusError = (&'static str, String);
 
 impl EventBus {
+    /// Returns an empty bus that reports the announcements to a console.
+    pub(super) fn new(console: Console) -> Self {
+        Self {
+            log: Arc::default(),
+            console,
+        }
+    }
+
     /// Handles a request for an operation of EventBridge.
     pub(super) fn handle(&self, operation: &str, body: &[u8]) -> Result<Value, BusError> {
         if operation != "PutEvents" {
@@ -70,11 +83,13 @@ impl EventBus {
             ));
         }
         let mut failed = 0;
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let results: Vec<Value> = entries
             .into_iter()
             .map(|entry| match entry.event() {
                 Ok(event) => {
+                    self.console
+                        .report(|| ConsoleEvent::Announcement(event.get().to_owned()));
                     log.push(event);
                     json!({ "EventId": Uuid::new_v4().to_string() })
                 }
@@ -91,7 +106,7 @@ impl EventBus {
     /// last of them.
     #[must_use]
     pub fn after(&self, number: u64) -> (Vec<Box<RawValue>>, u64) {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let first = usize::try_from(number.saturating_sub(log.dropped)).unwrap_or(usize::MAX);
         let events: Vec<_> = log.events.iter().skip(first).take(PAGE).cloned().collect();
         let next = number.max(log.dropped) + events.len() as u64;
@@ -198,7 +213,10 @@ mod tests {
         for n in 0..=MAX_EVENTS {
             log.push(RawValue::from_string(n.to_string()).unwrap());
         }
-        let events = EventBus(Arc::new(Mutex::new(log)));
+        let events = EventBus {
+            log: Arc::new(Mutex::new(log)),
+            console: Console::default(),
+        };
         let (page, next) = shown(&events, 0);
         assert_eq!(
             (page.len(), page[0].as_str(), next),

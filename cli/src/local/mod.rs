@@ -3,6 +3,7 @@
 
 mod aws;
 mod browser_access;
+mod console;
 mod cors;
 mod data_dir;
 mod demo_route;
@@ -24,6 +25,7 @@ mod sqs;
 mod stack;
 
 pub use browser_access::{CorsOrigin, HostName};
+pub use console::{Console, ConsoleFormat, ConsolePrinter};
 pub use description::StackDescription;
 pub use event_source::Handler;
 pub use eventbridge::EventBus;

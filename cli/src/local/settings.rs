@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CorsOrigin, Handler, HostName};
+use super::{Console, CorsOrigin, Handler, HostName};
 use crate::sam::Template;
 
 /// Modifies a function's dependencies.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub aws_port: u16,
     /// Whether the data folder's content is deleted first.
     pub reset: bool,
+    /// The console that shows requests, decisions, announcements and dead letters.
+    pub console: Console,
     /// The origins with access to the API.
     pub cors_origins: Vec<CorsOrigin>,
     /// Accepted host names in addition to `localhost`.
@@ -59,6 +61,7 @@ impl Default for Settings {
             dynamodb_port: 0,
             aws_port: 0,
             reset: false,
+            console: Console::default(),
             cors_origins: Vec::new(),
             allow_hosts: Vec::new(),
             demo: false,

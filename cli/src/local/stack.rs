@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::{
-    BUS, BucketObjects, Demo, DemoOrganization, EventBus, ProcessIdentity, Queues, Settings, aws,
+    BUS, BucketObjects, Console, Demo, DemoOrganization, EventBus, ProcessIdentity, Queues,
+    Settings, aws,
     cors::Cors,
     data_dir::DataDir,
     demo_route,
@@ -106,6 +107,12 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
+    /// Returns the table's client.
+    #[must_use]
+    pub fn table_client(&self) -> Table {
+        Table::new(emulator::client(&self.dynamodb_url), self.table.as_str())
+    }
+
     /// Starts a stack whose API has this port, 0 for a free one, and waits until it accepts
     /// requests.
     ///
@@ -123,6 +130,7 @@ impl LocalStack {
         let Listeners { api, dynamodb, aws } = Listeners::bind(settings.listen, ports).await?;
         let url = format!("http://{}", api.local_addr()?);
         let guard = Guard::new(settings.listen, settings.allow_hosts.clone());
+        let console = settings.console.clone();
 
         let data_dir = open_data(&data, settings.reset)?;
         let damaged = |error| damaged(data_dir.as_deref(), error);
@@ -132,7 +140,8 @@ impl LocalStack {
             .map_err(damaged)?;
         let table = prepared.table.clone();
         let checkpoint = Checkpoint::open(data_dir.clone()).map_err(damaged)?;
-        let services = ServicesEndpoint::start(&template, aws, &guard, data_dir.as_deref())?;
+        let services =
+            ServicesEndpoint::start(&template, aws, &guard, data_dir.as_deref(), &console)?;
         let (stop, stopping) = watch::channel(false);
         let resources = resources(table.clone(), &services)?;
         let mut functions = Functions::new(&template, resources, &settings);
@@ -144,6 +153,7 @@ impl LocalStack {
             services: &services,
             checkpoint: &checkpoint,
             skips_seeds: prepared.skips_seeds,
+            console: &console,
             stopping: &stopping,
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
@@ -318,8 +328,9 @@ impl ServicesEndpoint {
         listener: TcpListener,
         guard: &Guard,
         data_dir: Option<&DataDir>,
+        console: &Console,
     ) -> anyhow::Result<Self> {
-        let queues = Queues::new(template);
+        let queues = Queues::new(template, console.clone());
         let saved = data_dir
             .map(|data_dir| data_dir.read(QUEUES_FILE))
             .transpose()
@@ -328,11 +339,18 @@ impl ServicesEndpoint {
         if let Some(saved) = saved {
             queues.restore(saved);
         }
-        let (events, failed_records) = (EventBus::default(), BucketObjects::default());
+        let events = EventBus::new(console.clone());
+        let failed_records = BucketObjects::default();
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopping) = watch::channel(false);
         let router = aws::router(queues.clone(), events.clone(), failed_records.clone());
-        let server = serve(listener, guard.clone(), router, stopping);
+        let server = serve(
+            listener,
+            guard.clone(),
+            router,
+            Console::default(),
+            stopping,
+        );
         Ok(Self {
             queues,
             events,
@@ -352,6 +370,7 @@ struct Sources<'s> {
     checkpoint: &'s Checkpoint,
     /// True if the stream is read after the records of the seeded data.
     skips_seeds: bool,
+    console: &'s Console,
     stopping: &'s watch::Receiver<bool>,
 }
 
@@ -364,6 +383,7 @@ impl Sources<'_> {
             services,
             checkpoint,
             skips_seeds,
+            console,
             stopping,
         } = self;
         let mut tasks = Vec::new();
@@ -382,7 +402,8 @@ impl Sources<'_> {
                 checkpoint.clone(),
                 stopping.clone(),
             );
-            tasks.push(tokio::spawn(poller.await?.run()));
+            let poller = poller.await?.with_console(console.clone());
+            tasks.push(tokio::spawn(poller.run()));
         }
         for mapping in &template.queue_mappings {
             let function = functions.get(&mapping.function)?;
@@ -428,7 +449,13 @@ fn serve_api(
         deps
     })?;
     let router = gateway.router().merge(own_routes);
-    Ok(serve(listener, api_guard, router, stopping))
+    Ok(serve(
+        listener,
+        api_guard,
+        router,
+        settings.console,
+        stopping,
+    ))
 }
 
 /// Returns the clients of the event-driven functions for this stack.
@@ -465,10 +492,11 @@ fn serve(
     listener: TcpListener,
     guard: Guard,
     routes: Router,
+    console: Console,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        if let Err(error) = server::serve(listener, guard, routes, stop).await {
+        if let Err(error) = server::serve(listener, guard, routes, console, stop).await {
             tracing::error!("the server stopped: {error}");
         }
     })

@@ -7,7 +7,7 @@ use muster_contracts::{
     events::outbound::{Announcement, announcements},
     jobs::Job,
 };
-use muster_domain::Timestamp;
+use muster_domain::{Change, Timestamp};
 use muster_service::{jobs::JobToSend, store::StreamRecord};
 use serde_json::value::RawValue;
 
@@ -48,30 +48,7 @@ impl FollowUps {
     /// # Errors
     /// The reason that the record cannot be read.
     fn add(&mut self, position: usize, record: &RawValue) -> Result<(), String> {
-        let record: EventRecord = serde_json::from_str(record.get())
-            .map_err(|error| format!("not a record of the stream: {error}"))?;
-        if record
-            .user_identity
-            .as_ref()
-            .is_some_and(|identity| identity.principal_id == EXPIRY)
-        {
-            return Ok(());
-        }
-        let record = StreamRecord {
-            keys: record.change.keys,
-            old_image: record.change.old_image,
-            new_image: record.change.new_image,
-            at: Timestamp::from_millis(
-                record
-                    .change
-                    .approximate_creation_date_time
-                    .timestamp_millis(),
-            ),
-        };
-        let Some(change) = record
-            .into_change()
-            .map_err(|error| muster_service::error_chain(&error))?
-        else {
+        let Some(change) = change_of(record.get())? else {
             return Ok(());
         };
         for announcement in announcements(&change) {
@@ -91,4 +68,35 @@ impl FollowUps {
     pub(crate) fn messages(&self) -> Vec<JobToSend> {
         self.jobs.iter().cloned().map(JobToSend::first).collect()
     }
+}
+
+/// Returns the change that a record of the stream describes, or `None` for an expired item and for
+/// items without announcements and jobs.
+///
+/// # Errors
+/// The reason that the record cannot be read.
+pub fn change_of(record: &str) -> Result<Option<Change>, String> {
+    let record: EventRecord = serde_json::from_str(record)
+        .map_err(|error| format!("not a record of the stream: {error}"))?;
+    if record
+        .user_identity
+        .as_ref()
+        .is_some_and(|identity| identity.principal_id == EXPIRY)
+    {
+        return Ok(None);
+    }
+    let record = StreamRecord {
+        keys: record.change.keys,
+        old_image: record.change.old_image,
+        new_image: record.change.new_image,
+        at: Timestamp::from_millis(
+            record
+                .change
+                .approximate_creation_date_time
+                .timestamp_millis(),
+        ),
+    };
+    record
+        .into_change()
+        .map_err(|error| muster_service::error_chain(&error))
 }

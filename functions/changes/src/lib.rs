@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use failed::FailedRecord;
 use follow_ups::FollowUps;
+pub use follow_ups::change_of;
 
 /// Dependencies of the function, shared by all invocations of an execution environment.
 #[derive(Clone)]

@@ -11,18 +11,33 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    local::{CorsOrigin, Data, HostName, LocalStack, Settings},
+    local::{
+        Console, ConsoleFormat, ConsolePrinter, CorsOrigin, Data, HostName, LocalStack, Settings,
+    },
     output,
     running::RuntimeFile,
 };
 
 pub use env::Env;
 
+/// The form of the console's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    /// Text for people
+    Human,
+    /// One JSON object a line; the first is that of --json
+    Json,
+}
+
 /// `muster dev`
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
@@ -85,9 +100,17 @@ pub struct Dev {
     /// repeated
     #[arg(long = "allow-host", value_name = "NAME", value_parser = HostName::parse)]
     pub allow_hosts: Vec<HostName>,
-    /// Print one line of JSON instead of the greeting when the stack is ready
+    /// Print one line of JSON instead of the greeting when the stack is ready, and no line after it
+    /// without --log
     #[arg(long)]
     pub json: bool,
+    /// Print no lines after the greeting
+    #[arg(long, conflicts_with = "log")]
+    pub quiet: bool,
+    /// Form of the lines after the greeting: one for each request, decision, announcement and dead
+    /// letter. They never have credentials or bodies [default: human]
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub log: Option<LogForm>,
 }
 
 /// `muster dev`, on the running stack
@@ -117,72 +140,93 @@ impl Dev {
 
     /// Runs a local stack until a signal ends the process.
     async fn serve(self) -> anyhow::Result<()> {
-        let Self {
-            command: _,
-            port,
-            dynamodb_port,
-            aws_port,
-            listen,
-            data_dir,
-            in_memory,
-            reset,
-            batch_window,
-            samples,
-            empty,
-            env_vars,
-            cors_origins,
-            allow_hosts,
-            json,
-        } = self;
-        let data = match data_dir {
-            _ if samples => Data::Samples,
-            _ if in_memory => Data::Memory,
-            Some(folder) => Data::Directory(folder),
-            None => Data::Directory(Data::default_folder()?),
-        };
+        let data = self.data()?;
+        let Self { listen, .. } = &self;
         if !listen.is_loopback() {
             output::note(format_args!(
                 "warning: every client that reaches {listen} can read and write all data: DynamoDB and SQS accept any \
                  credentials"
             ));
         }
-        let settings = Settings {
-            listen,
-            dynamodb_port: dynamodb_port.map_or_else(|| port_after(port, 1), Ok)?,
-            aws_port: aws_port.map_or_else(|| port_after(port, 2), Ok)?,
-            reset,
-            batching_window: Some(batch_window),
-            cors_origins,
-            allow_hosts,
-            demo: !empty,
-            ..Settings::default()
-        };
+        let (console, events) = Console::channel();
+        let settings = self.settings(&console)?;
         let mut signals = ShutdownSignals::listen().context("cannot listen for Ctrl-C")?;
         let stack = tokio::select! {
-            stack = LocalStack::start(port, data.clone(), settings) => stack?,
+            stack = LocalStack::start(self.port, data.clone(), settings) => stack?,
             () = signals.next() => return Ok(()),
         };
-        if let Some(file) = env_vars
-            && let Err(error) = fs::write(&file, format!("{:#}\n", stack.env_vars()))
-        {
-            stack.stop().await?;
-            return Err(error).with_context(|| format!("cannot write {}", file.display()));
-        }
         let runtime_file = publish(&stack);
-        let greeting = if json {
-            serde_json::to_string(&stack.describe())?
-        } else {
-            greeting::text(&stack, &data, batch_window)
-        };
-        // Without the greeting, the addresses and keys of the stack are unknown, so it ends. In a
-        // data folder, the keys remain for the greeting of the next start.
-        let printed = output::line(greeting);
-        if printed.is_ok() {
+        let outcome = self.announce(&stack, &data);
+        let mut printer = None;
+        if outcome.is_ok() {
+            if let Some(format) = self.console_format() {
+                let table = stack.table_client();
+                printer = Some(ConsolePrinter::start(console, events, table, format));
+            }
             signals.next().await;
         }
         drop(runtime_file);
-        stack.stop().await?;
-        Ok(printed?)
+        let stopped = stack.stop().await;
+        if let Some(printer) = printer {
+            printer.finish().await;
+        }
+        stopped?;
+        outcome
+    }
+
+    /// Returns the place of the data.
+    fn data(&self) -> anyhow::Result<Data> {
+        Ok(match &self.data_dir {
+            _ if self.samples => Data::Samples,
+            _ if self.in_memory => Data::Memory,
+            Some(folder) => Data::Directory(folder.clone()),
+            None => Data::Directory(Data::default_folder()?),
+        })
+    }
+
+    /// Returns the settings of the stack, which reports to the console if there are lines to print.
+    fn settings(&self, console: &Console) -> anyhow::Result<Settings> {
+        let port_after =
+            |own: Option<u16>, distance| own.map_or_else(|| port_after(self.port, distance), Ok);
+        let console = self.console_format().map(|_| console.clone());
+        Ok(Settings {
+            listen: self.listen,
+            dynamodb_port: port_after(self.dynamodb_port, 1)?,
+            aws_port: port_after(self.aws_port, 2)?,
+            reset: self.reset,
+            batching_window: Some(self.batch_window),
+            console: console.unwrap_or_default(),
+            cors_origins: self.cors_origins.clone(),
+            allow_hosts: self.allow_hosts.clone(),
+            demo: !self.empty,
+            ..Settings::default()
+        })
+    }
+
+    /// Returns the form of the lines after the greeting, or `None` for no lines.
+    fn console_format(&self) -> Option<ConsoleFormat> {
+        match self.log {
+            None if self.quiet || self.json => None,
+            None | Some(LogForm::Human) => Some(ConsoleFormat::human()),
+            Some(LogForm::Json) => Some(ConsoleFormat::Json),
+        }
+    }
+
+    /// Writes the file of `--env-vars`, and prints the greeting or the line of `--json`. Without
+    /// it, the addresses and keys of the stack are unknown, so a failure ends the stack. In a data
+    /// folder, the keys remain for the greeting of the next start.
+    fn announce(&self, stack: &LocalStack, data: &Data) -> anyhow::Result<()> {
+        if let Some(file) = &self.env_vars {
+            fs::write(file, format!("{:#}\n", stack.env_vars()))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        let is_json = self.json || self.log == Some(LogForm::Json);
+        output::line(if is_json {
+            serde_json::to_string(&stack.describe())?
+        } else {
+            greeting::text(stack, data, self.batch_window)
+        })?;
+        Ok(())
     }
 }
 

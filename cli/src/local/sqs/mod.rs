@@ -16,6 +16,7 @@ use muster_domain::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::{Notify, watch};
 
+use super::console::{Console, ConsoleEvent, DeadLetter};
 use crate::sam::{QueueDefinition, Template};
 pub(super) use api::handle;
 pub(super) use message::{
@@ -37,7 +38,11 @@ pub(super) const ACCOUNT: &str = "000000000000";
 /// The queues of the template by name: `tickets` for `TicketsQueue`, `tickets-dead-letters` for
 /// `TicketsDeadLetters`. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Queues(Arc<BTreeMap<String, QueueState>>);
+pub struct Queues {
+    states: Arc<BTreeMap<String, QueueState>>,
+    /// Receives each message that arrives in a dead-letter queue.
+    console: Console,
+}
 
 #[derive(Debug)]
 pub(super) struct QueueState {
@@ -94,7 +99,7 @@ pub(super) struct SavedQueues(BTreeMap<String, Vec<StoredMessage>>);
 
 impl Queues {
     /// Returns the queues of a template, empty.
-    pub(super) fn new(template: &Template) -> Self {
+    pub(super) fn new(template: &Template, console: Console) -> Self {
         let state = |definition: &QueueDefinition| {
             let attributes = QueueAttributes {
                 visibility_timeout: definition.visibility_timeout,
@@ -114,13 +119,12 @@ impl Queues {
                 consumers: watch::Sender::new(ConsumerControl::default()),
             }
         };
-        Self(Arc::new(
-            template
-                .queues
-                .iter()
-                .map(|(id, definition)| (queue_name(id), state(definition)))
-                .collect(),
-        ))
+        let queues = template.queues.iter();
+        let states = queues.map(|(id, definition)| (queue_name(id), state(definition)));
+        Self {
+            states: Arc::new(states.collect()),
+            console,
+        }
     }
 
     /// Pauses the consumers until [`resume`](Self::resume). Running invocations continue.
@@ -157,7 +161,7 @@ impl Queues {
     /// Returns the contents of a queue, or `None` if it does not exist.
     #[must_use]
     pub fn contents(&self, name: &str) -> Option<QueueContents> {
-        self.0.get(name)?;
+        self.states.get(name)?;
         self.advance(name, Timestamp::now());
         let state = self.state(name);
         let (visible, in_flight) = {
@@ -191,7 +195,7 @@ impl Queues {
 
     /// Returns the names of the source queues: those with a dead-letter queue.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0
+        self.states
             .iter()
             .filter(|(_, state)| state.dead_letters.is_some())
             .map(|(name, _)| name.as_str())
@@ -199,30 +203,59 @@ impl Queues {
 
     /// Returns the name of a queue's dead-letter queue, or `None` if it has none or does not exist.
     pub(super) fn dead_letters_of(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.dead_letters.as_deref()
+        self.states.get(name)?.dead_letters.as_deref()
     }
 
     /// Returns the names of the source queues of a dead-letter queue.
     fn sources_of(&self, dead_letters: &str) -> impl Iterator<Item = &str> {
         let of = move |state: &QueueState| state.dead_letters.as_deref() == Some(dead_letters);
-        self.0
+        self.states
             .iter()
             .filter(move |(_, state)| of(state))
             .map(|(name, _)| name.as_str())
     }
 
     fn get(&self, name: &str) -> Option<&QueueState> {
-        self.0.get(name)
+        self.states.get(name)
     }
 
     pub(super) fn state(&self, name: &str) -> &QueueState {
-        self.0
+        self.states
             .get(name)
             .unwrap_or_else(|| panic!("there is no queue {name}"))
     }
 
-    /// Sends messages, each with its delay. Returns false if the queue does not exist.
+    /// Sends messages, each with its delay. Returns false if the queue does not exist. The console
+    /// shows messages to a dead-letter queue.
     pub(super) fn send(
+        &self,
+        name: &str,
+        messages: impl IntoIterator<Item = (StoredMessage, Duration)>,
+    ) -> bool {
+        let source = self.sources_of(name).next();
+        let messages = messages.into_iter().inspect(|(message, _)| {
+            if let Some(source) = source {
+                self.report_dead_letter(source, message);
+            }
+        });
+        self.put(name, messages)
+    }
+
+    fn report_dead_letter(&self, source: &str, message: &StoredMessage) {
+        self.console.report(|| {
+            let reason = message.attributes.get("reason");
+            let reason = reason.map(|reason| reason.value.as_str());
+            ConsoleEvent::DeadLetter(DeadLetter {
+                at: Timestamp::now(),
+                queue: source.to_owned(),
+                message_id: message.id.clone(),
+                reason: dead_letter_reason(reason).to_owned(),
+                body: message.body.clone(),
+            })
+        });
+    }
+
+    fn put(
         &self,
         name: &str,
         messages: impl IntoIterator<Item = (StoredMessage, Duration)>,
@@ -257,7 +290,7 @@ impl Queues {
     pub(super) fn snapshot(&self) -> SavedQueues {
         let messages = |state: &QueueState| state.queue().messages().cloned().collect();
         SavedQueues(
-            self.0
+            self.states
                 .iter()
                 .map(|(name, state)| (name.clone(), messages(state)))
                 .collect(),
@@ -268,7 +301,7 @@ impl Queues {
     pub(super) fn restore(&self, SavedQueues(saved): SavedQueues) {
         for (name, messages) in saved {
             // Messages of a queue that the template no longer has are dropped.
-            self.send(
+            self.put(
                 &name,
                 messages
                     .into_iter()

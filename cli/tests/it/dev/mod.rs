@@ -1,5 +1,6 @@
 //! `muster dev`: its output, its end, and its stored data.
 
+mod console;
 mod data_dir;
 mod demo;
 mod listeners;

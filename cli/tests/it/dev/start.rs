@@ -1,14 +1,14 @@
 //! The output of `muster dev`, its signals, and its environment file.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, process::Command, time::Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{folder, refused, signal};
 use crate::support::{
-    Dev, assert_fails, first_line, has_curl, lines, local_stack::until, muster, run, stderr,
-    stdout, wait,
+    Dev, PATIENCE, assert_fails, first_line, has_curl, lines, local_stack::until, muster, run,
+    stderr, stdout, wait,
 };
 
 /// The fields of the JSON output that have URLs.
@@ -165,15 +165,34 @@ fn signal_ends_the_stack_with_exit_code_0() {
     }
 }
 
+/// Returns the `curl` commands of a greeting. Their further lines are indented.
+fn curls(greeting: &[String]) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    let mut is_command = false;
+    for line in greeting {
+        let is_next = is_command && line.starts_with("  ");
+        is_command = is_next || line.starts_with("curl ");
+        match commands.last_mut() {
+            Some(command) if is_next => command.extend(["\n", line]),
+            _ if is_command => commands.push(line.clone()),
+            _ => {}
+        }
+    }
+    commands
+}
+
+/// Runs a command of the greeting, and returns the JSON that it prints.
+fn run_curl(curl: &str) -> Value {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{curl} -sS --max-time 30 --noproxy '*'")]);
+    let output = run(command);
+    serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{curl}: {}", stderr(&output)))
+}
+
 #[test]
-fn greeting_has_a_working_curl_per_contract() {
-    let (child, lines) = lines(&mut muster([
-        "dev",
-        "--in-memory",
-        "--empty",
-        "--port",
-        "0",
-    ]));
+fn greeting_has_working_commands_in_80_columns() {
+    let arguments = ["dev", "--in-memory", "--quiet", "--port", "0"];
+    let (child, lines) = lines(&mut muster(arguments));
     let mut dev = Dev {
         child,
         description: Value::Null,
@@ -185,39 +204,26 @@ fn greeting_has_a_working_curl_per_contract() {
             break;
         }
     }
-    let curls: Vec<_> = greeting
-        .iter()
-        .map(|line| line.trim())
-        .filter(|line| line.starts_with("curl "))
-        .collect();
-    assert_eq!(curls.len(), 2, "{greeting:#?}");
+    let is_wide = |line: &&String| line.chars().count() > 80;
+    assert_eq!(greeting.iter().find(is_wide), None);
+    let curls = curls(&greeting);
+    let [toptickets, itsm, ticket, decision] = &curls[..] else {
+        panic!("{greeting:#?}")
+    };
     if has_curl() {
-        let responses: Vec<Value> = curls
-            .iter()
-            .map(|curl| {
-                let mut command = Command::new("sh");
-                command.args(["-c", &format!("{curl} -sS --max-time 30 --noproxy '*'")]);
-                let output = run(command);
-                serde_json::from_str(&stdout(&output))
-                    .unwrap_or_else(|_| panic!("{curl}: {}", stderr(&output)))
-            })
-            .collect();
-        assert_eq!(
-            responses
-                .iter()
-                .filter(|response| **response == json!([]))
-                .count(),
-            1,
-            "one speaks TopTickets"
-        );
-        assert_eq!(
-            responses
-                .iter()
-                .filter(|response| response["success"] == true)
-                .count(),
-            1,
-            "one speaks ITSM"
-        );
+        assert!(run_curl(toptickets).is_array(), "{toptickets}");
+        assert_eq!(run_curl(itsm)["success"], true);
+        assert_eq!(run_curl(ticket), json!({ "accepted": 1 }));
+        let deadline = Instant::now() + PATIENCE;
+        let decided = loop {
+            let response = run_curl(decision);
+            if response["success"] == true {
+                break response;
+            }
+            assert!(Instant::now() < deadline, "{response}");
+        };
+        assert_eq!(decided["data"]["ticket_id"], "INC-1");
+        assert_ne!(decided["data"]["reason"], "");
     }
     signal(&dev.child, "INT");
     assert_eq!(wait(&mut dev.child).code(), Some(0));

@@ -16,7 +16,13 @@ use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 use super::function::{Function, batch_item_failures};
-use crate::{local::s3::BucketObjects, sam::StreamMapping};
+use crate::{
+    local::{
+        console::{Console, ConsoleEvent},
+        s3::BucketObjects,
+    },
+    sam::StreamMapping,
+};
 use api::StreamsApi;
 pub(in crate::local) use checkpoint::Checkpoint;
 
@@ -38,6 +44,7 @@ pub(in crate::local) struct StreamPoller {
     function: Function,
     failed_records: BucketObjects,
     checkpoint: Checkpoint,
+    console: Console,
     stop: watch::Receiver<bool>,
     /// The iterator of each open shard. `None` requires a new iterator.
     open: BTreeMap<String, Option<String>>,
@@ -86,6 +93,7 @@ impl StreamPoller {
             function,
             failed_records,
             checkpoint,
+            console: Console::default(),
             stop,
             open,
             closed,
@@ -96,6 +104,12 @@ impl StreamPoller {
             poller.open.insert(shard, Some(iterator));
         }
         Ok(poller)
+    }
+
+    /// Reports each record that the mapping matches to a console, once.
+    pub(in crate::local) fn with_console(mut self, console: Console) -> Self {
+        self.console = console;
+        self
     }
 
     /// Polls until it is stopped. Waits for a running invocation.
@@ -139,6 +153,9 @@ impl StreamPoller {
             let ShardRecords { records, last } = self.gather(&shard).await?;
             let Some(last) = last else { continue };
             found = true;
+            for record in &records {
+                self.console.report(|| ConsoleEvent::Change(record.clone()));
+            }
             for batch in records.chunks(self.mapping.batch_size) {
                 if !self.handle(&shard, batch).await {
                     // Stopped before the end of the batch: the next read starts at the checkpoint.
