@@ -7,6 +7,7 @@ use std::{
     fs::{self, File},
     path::Path,
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -25,14 +26,16 @@ const ADDRESS: &str = "http://127.0.0.1:3000";
 const SEPARATOR: &str = "--- end of block: ";
 
 /// A block of commands, and the output that the page shows for it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Block {
     commands: String,
     output: String,
+    /// The lines that the console of the stack shows.
+    console: String,
 }
 
 /// Returns the `bash` blocks of a page in order. The output of a block is the `json` or `text`
-/// block that comes next.
+/// block that comes next. A `console` block has lines of the stack's console.
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut fences = page.split("\n```");
@@ -42,12 +45,15 @@ fn blocks(page: &str) -> Vec<Block> {
         match (language, blocks.last_mut()) {
             ("bash", _) => blocks.push(Block {
                 commands: content.to_owned(),
-                output: String::new(),
+                ..Block::default()
             }),
+            ("console", Some(block)) => content.clone_into(&mut block.console),
             ("json" | "text", Some(block)) if block.output.is_empty() => {
                 content.clone_into(&mut block.output);
             }
-            ("json" | "text", _) => panic!("no block of commands precedes this output: {content}"),
+            ("json" | "text" | "console", _) => {
+                panic!("no block of commands precedes this output: {content}")
+            }
             _ => {}
         }
     }
@@ -190,12 +196,16 @@ fn mask_hides_ids_and_times_alone() {
 
 #[test]
 fn blocks_have_the_output_that_follows() {
-    let page = "a\n```sh\nleft out\n```\nb\n```bash\none\ntwo\n```\n\n```json\n{}\n```\nc\n```bash\nthree\n```\nd\n";
-    let block = |commands: &str, output: &str| Block {
+    let page = "a\n```sh\nleft out\n```\nb\n```bash\none\ntwo\n```\n\n```json\n{}\n```\nc\n```bash\nthree\n```\n```console\nline\n```\nd\n";
+    let block = |commands: &str, output: &str, console: &str| Block {
         commands: commands.to_owned(),
         output: output.to_owned(),
+        console: console.to_owned(),
     };
-    assert_eq!(blocks(page), [block("one\ntwo", "{}"), block("three", "")]);
+    assert_eq!(
+        blocks(page),
+        [block("one\ntwo", "{}", ""), block("three", "", "line")]
+    );
 }
 
 /// A stack on which the blocks of a page run.
@@ -208,30 +218,32 @@ struct PageStack {
     replaced: Vec<(&'static str, String)>,
     /// The time for all blocks.
     patience: Duration,
+    /// The start of the stack.
+    started: Instant,
+    /// The lines after the greeting. None for a deployed stack.
+    console: Option<Arc<Mutex<Vec<String>>>>,
 }
 
 impl PageStack {
     /// Starts a stack as the page says, but on a free port. The process ends when the first value
     /// is dropped.
-    fn local() -> (Dev, Self) {
-        let (child, lines) = lines(&mut muster([
-            "dev",
-            "--in-memory",
-            "--empty",
-            "--port",
-            "0",
-        ]));
+    fn local(arguments: &[&str]) -> (Dev, Self) {
+        let started = Instant::now();
+        let (child, mut lines) = lines(muster(["dev", "--port", "0"]).args(arguments));
         let dev = Dev {
             child,
             description: Value::Null,
         };
         let mut greeting = String::new();
-        for line in lines {
+        for line in lines.by_ref() {
             greeting.extend([&*line, "\n"]);
             if line.starts_with("Data") {
                 break;
             }
         }
+        let console = Arc::new(Mutex::new(Vec::new()));
+        let shown = Arc::clone(&console);
+        thread::spawn(move || lines.for_each(|line| shown.lock().expect("no panic").push(line)));
         let url = greeting
             .split_whitespace()
             .find(|word| word.starts_with("http://"));
@@ -245,6 +257,8 @@ impl PageStack {
                 greeting,
                 replaced: Vec::new(),
                 patience: 10 * PATIENCE,
+                started,
+                console: Some(console),
             },
         )
     }
@@ -310,6 +324,8 @@ impl PageStack {
                 greeting,
                 replaced,
                 patience: 30 * PATIENCE,
+                started: Instant::now(),
+                console: None,
             },
         )
     }
@@ -433,8 +449,14 @@ fn readme_prints_its_outputs() {
     if has_curl() && env::var_os("MUSTER_TEST_DEPLOYED").is_none() {
         let blocks = blocks(include_str!("../../../README.md"));
         assert!(blocks.len() > 1, "the page has blocks");
-        let (_dev, stack) = PageStack::local();
+        assert!(
+            blocks.iter().any(|block| block.console.contains(" -> ")),
+            "the page shows a decision"
+        );
+        let (_dev, stack) = PageStack::local(&["--in-memory"]);
         assert_outputs(&stack, &blocks);
+        let elapsed = stack.started.elapsed();
+        assert!(elapsed < Duration::from_mins(1), "{elapsed:?}");
     }
 }
 
@@ -445,7 +467,7 @@ fn tutorial_prints_its_outputs() {
         assert!(blocks.len() > 8, "the page has blocks");
         let (_dev, stack) = match env::var_os("MUSTER_TEST_DEPLOYED") {
             Some(path) => PageStack::deployed(Path::new(&path)),
-            None => PageStack::local(),
+            None => PageStack::local(&["--in-memory", "--empty"]),
         };
         assert_outputs(&stack, &blocks);
     }
@@ -456,7 +478,12 @@ fn assert_outputs(stack: &PageStack, blocks: &[Block]) {
     let results = stack.run_blocks(blocks);
     assert_eq!(results.len(), blocks.len());
     let (mut shown, mut printed) = (Masked::default(), Masked::default());
-    for (Block { commands, output }, (actual, code)) in blocks.iter().zip(&results) {
+    for (block, (actual, code)) in blocks.iter().zip(&results) {
+        let Block {
+            commands,
+            output,
+            console,
+        } = block;
         assert_eq!(code, "0", "{commands}\n{actual}");
         let expected: Vec<_> = output.trim().lines().map(|line| shown.line(line)).collect();
         let actual: Vec<_> = actual
@@ -465,5 +492,41 @@ fn assert_outputs(stack: &PageStack, blocks: &[Block]) {
             .map(|line| printed.line(line))
             .collect();
         assert_eq!(actual, expected, "{commands}");
+        assert_console(stack, console);
     }
+}
+
+/// Waits until the console has shown these lines in this order. Other lines may be between them.
+fn assert_console(stack: &PageStack, expected: &str) {
+    let Some(console) = &stack.console else {
+        return;
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let lines = console.lock().expect("no panic").clone();
+        let mut shown = lines.iter().map(|line| without_clock(line));
+        let missing = expected
+            .lines()
+            .find(|line| !shown.any(|shown| shown == without_clock(line)));
+        let Some(missing) = missing else {
+            return;
+        };
+        assert!(
+            Instant::now() < deadline,
+            "the console does not show {missing:?}: {lines:#?}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Replaces the time of day and the duration in a line of the console.
+fn without_clock(line: &str) -> String {
+    let line = line.split_once("  ").map_or(line, |(_clock, line)| line);
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let words: Vec<_> = line.split(' ').collect();
+    let masked = words.iter().enumerate().map(|(at, word)| {
+        let is_duration = is_number(word) && words.get(at + 1) == Some(&"ms");
+        if is_duration { "<duration>" } else { word }
+    });
+    masked.collect::<Vec<_>>().join(" ")
 }
