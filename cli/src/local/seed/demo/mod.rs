@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use futures_util::future::{join_all, try_join_all};
-use muster_contracts::{add_member, create_team};
+use muster_contracts::{add_member, create_team, request::OnUnknownField};
 use muster_domain::{
     Contract, Error as Rejected, OrganizationId, Team, TeamId, TicketId, Timestamp, User, UserId,
 };
@@ -189,7 +189,12 @@ fn team(org: &OrganizationId, seed: &TeamSeed) -> Team {
         "queue_strategy": queue_strategy,
         "specializations": specializations,
     });
-    let new = create_team(Contract::Itsm, body.to_string().as_bytes()).expect(RULES);
+    let new = create_team(
+        Contract::Itsm,
+        body.to_string().as_bytes(),
+        OnUnknownField::Reject,
+    )
+    .expect(RULES);
     let created_at = Timestamp::from_secs(*created_at);
     Team::create(seed.team_id(), org.clone(), new, created_at)
 }
@@ -206,7 +211,12 @@ async fn seed_members(
     } in seed.members
     {
         let body = json!({ "user_id": user_id, "skills": skills });
-        let new = add_member(Contract::Itsm, body.to_string().as_bytes()).expect(RULES);
+        let new = add_member(
+            Contract::Itsm,
+            body.to_string().as_bytes(),
+            OnUnknownField::Reject,
+        )
+        .expect(RULES);
         let (render, added_at) = (|_: &_, _: &_| response(), Timestamp::from_secs(*added_at));
         let added = store.add_member(org, seed.team_id(), &new, render, None, added_at);
         unless_rejected(added.await)?;
