@@ -218,7 +218,22 @@ const HELP: &[(&[&str], &[&str])] = &[
     ),
     (
         &["tickets"],
-        &["check", "send", "explain", "generate", "redrive"],
+        &["check", "send", "list", "explain", "generate", "redrive"],
+    ),
+    (
+        &["tickets", "list"],
+        &[
+            "--state",
+            "unrouted",
+            "waiting",
+            "assigned",
+            "--team",
+            "--priority",
+            "--limit",
+            "--organization",
+            "--json",
+            "two round trips",
+        ],
     ),
     (
         &["tickets", "explain"],

@@ -4,6 +4,7 @@ mod check;
 mod event_lines;
 pub mod explain;
 mod generate;
+mod list;
 mod queue_address;
 mod redrive;
 mod send;
@@ -17,6 +18,7 @@ use muster_domain::OrganizationId;
 pub use check::Check;
 pub use explain::Explain;
 pub use generate::Generate;
+pub use list::List;
 pub(super) use queue_address::queue_url;
 pub use redrive::Redrive;
 pub use send::Send;
@@ -52,6 +54,21 @@ Examples:
   muster tickets generate --organization acme | muster tickets send -
   muster tickets send events.jsonl --to https://sqs.eu-west-1.amazonaws.com/123456789012/tickets")]
     Send(Send),
+    /// List the open tickets of a state, each with the reason of the state
+    ///
+    /// Unrouted and waiting tickets are in the order of priority, then age; assigned tickets of a
+    /// team begin with the newest decision. `muster tickets explain` shows who could take one of
+    /// them.
+    ///
+    /// The command reads an index: two round trips for each 100 tickets, and one for the names of
+    /// their teams and assignees. Waiting tickets of all teams cost a query of the teams more, and
+    /// two round trips for each team that has some. The index is eventually consistent, so a ticket
+    /// appears after a moment. The command scans nothing.
+    #[command(after_help = "\
+Examples:
+  muster tickets list --state unrouted
+  muster tickets list --state waiting --priority critical --organization acme --table muster --json")]
+    List(List),
     /// Explain the latest decision about a ticket: its assignee, the reason, and the candidates
     ///
     /// For a ticket that waits, the command shows each member of the team with the reason that
@@ -104,6 +121,7 @@ impl TicketsCommand {
         match self {
             Self::Check(check) => check.run().await,
             Self::Send(send) => send.run().await,
+            Self::List(list) => list.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Generate(generate) => generate.run(),
             Self::Redrive(redrive) => redrive.run().await,

@@ -49,6 +49,23 @@ fn tickets_usage_error_exits_with_2() {
         vec!["tickets", "send", "x.jsonl", "--timeout", "9"],
         vec!["tickets", "send", "x.jsonl", "--wait", "--timeout", "0"],
         vec!["tickets", "explain", "--organization", "o"],
+        vec!["tickets", "list", "--organization", "o"],
+        vec![
+            "tickets",
+            "list",
+            "--state",
+            "closed",
+            "--organization",
+            "o",
+        ],
+        vec![
+            "tickets",
+            "list",
+            "--state",
+            "assigned",
+            "--organization",
+            "o",
+        ],
         vec!["tickets", "explain", "a b", "--organization", "o"],
         vec![
             "tickets",

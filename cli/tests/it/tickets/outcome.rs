@@ -1,4 +1,4 @@
-//! `muster tickets send --wait` and `muster tickets explain`, on one stack.
+//! `muster tickets send --wait`, `list` and `explain`, on one stack.
 
 use std::process::Output;
 
@@ -23,6 +23,7 @@ fn created(organization: &str, id: &str, fields: &Value) -> String {
 /// A stack with two teams: Network with the member Alice Johnson, and Workplace without members.
 struct Desk {
     dev: Dev,
+    network: String,
     workplace: String,
 }
 
@@ -44,7 +45,11 @@ impl Desk {
         let path = format!("/v1/teams/{network}/members");
         let added = dev.post(dev.text("/keys/itsm/admin"), &path, &member).await;
         assert_eq!(added.0, StatusCode::CREATED, "{added:?}");
-        Self { dev, workplace }
+        Self {
+            dev,
+            network,
+            workplace,
+        }
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
@@ -105,6 +110,7 @@ async fn wait_and_explain_show_where_tickets_went() {
     wait_is_idempotent(&desk, &day).await;
     explain_assigned(&desk).await;
     explain_without_assignee(&desk).await;
+    list_by_state(&desk).await;
 
     let fails = desk.explain("INC-9", &[]).await;
     assert_fails(
@@ -246,7 +252,7 @@ async fn explain_without_assignee(desk: &Desk) {
         "{unrouted}"
     );
     assert!(
-        unrouted.contains("These have similar ones (of all 2 teams)"),
+        unrouted.contains("These have similar ones (compared: 2 teams)"),
         "{unrouted}"
     );
     let similar = desk.explanation("INC-3").await["could_take_it"].take();
@@ -260,5 +266,53 @@ async fn explain_without_assignee(desk: &Desk) {
     assert!(
         closed.starts_with("INC-4 is closed, with status resolved."),
         "{closed}"
+    );
+}
+
+async fn list_by_state(desk: &Desk) {
+    let list = async |options: &[&str]| {
+        let list = ["tickets", "list", "--organization", "org_demo", "--state"];
+        let output = desk.run(&[&list[..], options].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        (stdout(&output), stderr(&output))
+    };
+    let (unrouted, _) = list(&["unrouted"]).await;
+    let lines: Vec<_> = unrouted.lines().collect();
+    assert_eq!(lines.len(), 2, "{unrouted}");
+    assert!(lines[0].starts_with("TICKET  PRIORITY  AGE "), "{unrouted}");
+    assert!(
+        lines[1].starts_with("INC-3   medium    ") && lines[1].ends_with("subcategory or tags."),
+        "{unrouted}"
+    );
+    let (none, note) = list(&["unrouted", "--priority", "critical"]).await;
+    assert_eq!((&*none, &*note), ("", "No ticket is unrouted.\n"));
+
+    let (waiting, _) = list(&["waiting", "--json"]).await;
+    let ticket: Value = serde_json::from_str(&waiting).expect("one line of JSON");
+    assert_eq!(
+        [
+            &ticket["ticket_id"],
+            &ticket["team"]["name"],
+            &ticket["explanation"]
+        ],
+        ["INC-2", "Workplace", "The team has no members."]
+    );
+    let (assigned, _) = list(&["assigned", "--team", &desk.network, "--json"]).await;
+    let ticket: Value = serde_json::from_str(&assigned).expect("one line of JSON");
+    assert_eq!(
+        [&ticket["ticket_id"], &ticket["assignee"]["name"]],
+        ["INC-1", "Alice Johnson"]
+    );
+
+    let list = ["tickets", "list", "--state", "unrouted", "--organization"];
+    let fails = desk.run(&[&list[..], &["org_none"]].concat()).await;
+    assert_fails(
+        &fails,
+        &["there is no organization org_none", "--organization"],
+    );
+    let team = [&list[..], &["org_demo", "--team", &desk.network]].concat();
+    assert_fails(
+        &desk.run(&team).await,
+        &["unrouted tickets have no team", "--team"],
     );
 }

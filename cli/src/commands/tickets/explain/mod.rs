@@ -9,6 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use muster_domain::{OrganizationId, TicketId, Timestamp};
 
+pub(super) use self::sentences::span;
 pub use self::{
     read::{Explained, Lookup, MAX_COMPARED, Outlook, Teams, read},
     similar::SimilarTeam,

@@ -341,9 +341,8 @@ fn unrouted(ticket: &Ticket, teams: &Teams) -> String {
             .to_owned();
     }
     if topics.as_slice().is_empty() {
-        return format!(
-            "Who could take it: any of {total} teams, if an event names it in team_id. Without topics, no team matches.\n"
-        );
+        return "Who could take it: any team that an event names in team_id. Without topics, no team matches.\n"
+            .to_owned();
     }
     if !matching.is_empty() {
         let rows: Vec<_> = matching
@@ -362,14 +361,14 @@ fn unrouted(ticket: &Ticket, teams: &Teams) -> String {
         );
     }
     let fix = "To route it, add one of its topics to the specializations of a team, or send an event that names a team.";
-    let compared = if *total > MAX_COMPARED {
-        format!("the first {MAX_COMPARED} of {total} teams")
-    } else {
-        format!("all {total} teams")
+    let compared = match *total {
+        1 => "1 team".to_owned(),
+        total if total > MAX_COMPARED => format!("the first {MAX_COMPARED} of {total} teams"),
+        total => format!("{total} teams"),
     };
     if similar.is_empty() {
         return format!(
-            "Who could take it: no team has one of these topics, and none of {compared} has a similar one. {fix}\n"
+            "Who could take it: no team has one of these topics or a similar one (compared: {compared}). {fix}\n"
         );
     }
     let rows: Vec<_> = similar
@@ -389,7 +388,7 @@ fn unrouted(ticket: &Ticket, teams: &Teams) -> String {
         "ELIGIBLE MEMBERS",
     ];
     format!(
-        "Who could take it: no team has one of these topics. These have similar ones (of {compared}). {fix}\n\n{}",
+        "Who could take it: no team has one of these topics. These have similar ones (compared: {compared}). {fix}\n\n{}",
         columns(header, &rows)
     )
 }

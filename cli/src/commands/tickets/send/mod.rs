@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use muster_service::store::Table;
@@ -119,7 +119,7 @@ impl Send {
                 replay::sort(&mut events);
                 replay_events(&events, speed, &queue, &name, &mut interrupt).await?;
             }
-            None => send_checked(&events, &queue, &name).await?,
+            None => send_checked(&events, &queue, &name, &mut interrupt).await?,
         }
         let report = SendReport {
             sent: events.len() as u64,
@@ -243,6 +243,7 @@ async fn send_checked(
     events: &[CheckedEvent],
     queue: &TicketQueue,
     name: &str,
+    interrupt: &mut JoinHandle<io::Result<()>>,
 ) -> anyhow::Result<()> {
     let (sender, lines) = mpsc::channel(events.len().max(1));
     for CheckedEvent {
@@ -260,9 +261,24 @@ async fn send_checked(
     drop(sender);
     let progress = progress_bar(events.len());
     let mut transfer = Transfer::new(name.to_owned(), progress.clone());
-    transfer.run(lines, queue).await?;
+    let outcome = tokio::select! {
+        biased;
+        _ = interrupt => None,
+        outcome = transfer.run(lines, queue) => Some(outcome),
+    };
     progress.finish_and_clear();
-    transfer.finish()
+    match outcome {
+        Some(outcome) => outcome.and_then(|()| transfer.finish()),
+        // Some of the events in flight can be sent as well.
+        None => Err(interrupted(transfer.sent, events.len())),
+    }
+}
+
+/// Returns the error of a command that the user interrupted before all events were sent.
+fn interrupted(sent: u64, events: usize) -> anyhow::Error {
+    anyhow!(
+        "interrupted: {sent} of {events} events were sent; send the file again, since events are idempotent"
+    )
 }
 
 /// Replays sorted events.
@@ -278,10 +294,7 @@ async fn replay_events(
     progress.finish_and_clear();
     match end {
         ReplayEnd::Complete => Ok(()),
-        ReplayEnd::Interrupted => bail!(
-            "interrupted: {sent} of {} events were sent; send the file again, since events are idempotent",
-            events.len()
-        ),
+        ReplayEnd::Interrupted => Err(interrupted(sent as u64, events.len())),
         ReplayEnd::Failed(line, cause) => Err(transfer::stopped_at(line, name, cause)),
     }
 }
