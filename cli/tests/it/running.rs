@@ -162,7 +162,10 @@ fn dev_env_exports_the_running_stack() {
     for (name, pointer) in [
         ("MUSTER_ORGANIZATION", "/organization_id"),
         ("MUSTER_ITSM_KEY", "/keys/itsm/admin"),
-        ("MUSTER_TOPTICKETS_READ_ONLY_KEY", "/keys/toptickets/read_only"),
+        (
+            "MUSTER_TOPTICKETS_READ_ONLY_KEY",
+            "/keys/toptickets/read_only",
+        ),
         ("MUSTER_USER_ID", "/users/0/id"),
     ] {
         assert_eq!(Some(&variables[name]), greeted.pointer(pointer), "{name}");

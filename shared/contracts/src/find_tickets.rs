@@ -177,11 +177,11 @@ mod tests {
             InvalidRequest::Violations(violations) => {
                 let named = |violation: &Violation| {
                     assert_eq!(violation.location, Location::Query);
-                    format!("{} {}", violation.field, violation.rule)
+                    violation.to_string()
                 };
                 violations.iter().map(named).collect::<Vec<_>>().join("; ")
             }
-            other @ InvalidRequest::Malformed => panic!("{other:?}"),
+            other @ InvalidRequest::Malformed(_) => panic!("{other:?}"),
         })
     }
 

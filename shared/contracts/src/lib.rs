@@ -27,7 +27,6 @@ mod json;
 pub use error::{ApiError, ErrorContext, UnauthorizedReason, WrongIdKind};
 pub use find_tickets::find_tickets;
 pub use health::health;
-pub use health::health;
 pub use json::json;
 
 use muster_domain::{

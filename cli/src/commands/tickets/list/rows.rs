@@ -7,7 +7,7 @@ use muster_domain::{
 };
 use serde_json::{Value, json};
 
-use crate::commands::tickets::{columns::columns, explain::span};
+use crate::commands::{columns::columns, tickets::explain::span};
 
 /// The tickets of a list, with the names of their teams and assignees.
 #[derive(Debug, Default)]
