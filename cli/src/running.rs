@@ -220,7 +220,8 @@ fn read(path: &Path) -> anyhow::Result<Found> {
         use std::os::unix::fs::PermissionsExt;
 
         let mode = file.metadata()?.permissions().mode();
-        anyhow::ensure!(mode & 0o077 == 0, "other users have access to it");
+        let of_others = mode & 0o077;
+        anyhow::ensure!(of_others == 0, "other users have access to it");
     }
     let mut content = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut content)?;

@@ -68,7 +68,7 @@ fn schemas(out: &Path) -> Result<(), Box<dyn Error>> {
             .into_string()
             .map_err(|_| "a name in UTF-8")?;
         compress(out, &name, &fs::read(file.path())?)?;
-        list += &format!("    ({name:?}, asset!({name:?})),\n");
+        list.extend(["    (\"", &name, "\", asset!(\"", &name, "\")),\n"]);
     }
     fs::write(out.join("schemas.rs"), list + "];\n")?;
     Ok(())

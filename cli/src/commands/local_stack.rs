@@ -20,7 +20,7 @@ const SELECTING_VARIABLES: [&str; 3] = ["TABLE_NAME", "AWS_PROFILE", "AWS_ACCESS
 /// # Errors
 /// No local stack runs, or the environment selects a table or an account.
 pub(super) async fn running_stack(alternatives: &str) -> anyhow::Result<RunningStack> {
-    if let Some(name) = selecting_variable(|name| env::var_os(name)) {
+    if let Some(name) = selecting_variable(env::var_os) {
         bail!("{name} is set, so the local stack is not used: {alternatives}");
     }
     let stack = running::find().await.with_context(|| {

@@ -39,11 +39,12 @@ impl Man {
             names.push(name);
         }
         let folder = folder.display();
-        Ok(if json {
-            output::line(json!({ "folder": folder.to_string(), "pages": names }))?
+        if json {
+            output::line(json!({ "folder": folder.to_string(), "pages": names }))?;
         } else {
-            output::line(format_args!("Wrote {} pages to {folder}.", names.len()))?
-        })
+            output::line(format_args!("Wrote {} pages to {folder}.", names.len()))?;
+        }
+        Ok(())
     }
 }
 

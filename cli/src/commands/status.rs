@@ -119,11 +119,12 @@ impl Status {
             unrouted_tickets,
             unrouted_is_complete,
         };
-        Ok(if json {
-            output::line(serde_json::to_string(&report)?)?
+        if json {
+            output::line(serde_json::to_string(&report)?)?;
         } else {
-            output::write(|out| out.write_all(text(&report).as_bytes()))?
-        })
+            output::write(|out| out.write_all(text(&report).as_bytes()))?;
+        }
+        Ok(())
     }
 }
 

@@ -9,16 +9,7 @@ use std::{
 use anyhow::anyhow;
 use tokio::net::TcpListener;
 
-/// The ports of a stack; 0 selects a free one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ports {
-    /// The port of the API.
-    pub(super) api: u16,
-    /// The port of the embedded engine for DynamoDB.
-    pub(super) dynamodb: u16,
-    /// The port of SQS, EventBridge and S3.
-    pub(super) aws: u16,
-}
+use super::Settings;
 
 /// The listeners of a stack, on one address.
 pub(super) struct Listeners {
@@ -33,8 +24,13 @@ impl Listeners {
     /// # Errors
     /// A port is in use, or the address does not belong to this machine. The error names the flag
     /// that changes it.
-    pub(super) async fn bind(address: IpAddr, ports: Ports) -> anyhow::Result<Self> {
-        let Ports { api, dynamodb, aws } = ports;
+    pub(super) async fn bind(api: u16, settings: &Settings) -> anyhow::Result<Self> {
+        let Settings {
+            listen: address,
+            dynamodb_port: dynamodb,
+            aws_port: aws,
+            ..
+        } = *settings;
         Ok(Self {
             api: bind(address, api, "--port").await?,
             dynamodb: bind(address, dynamodb, "--dynamodb-port").await?,

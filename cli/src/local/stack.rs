@@ -27,7 +27,7 @@ use super::{
     event_source::{Checkpoint, Functions, Resources, StreamPoller, run_queue, run_schedule},
     gateway::Gateway,
     guard::Guard,
-    listeners::{Listeners, Ports},
+    listeners::Listeners,
     routes,
     s3::BUCKET,
     seed::{PreparedTable, SeedData},
@@ -122,12 +122,7 @@ impl LocalStack {
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
         let process = ProcessIdentity::of_this_process();
         let template = settings.apply(Template::load()?);
-        let ports = Ports {
-            api: port,
-            dynamodb: settings.dynamodb_port,
-            aws: settings.aws_port,
-        };
-        let Listeners { api, dynamodb, aws } = Listeners::bind(settings.listen, ports).await?;
+        let Listeners { api, dynamodb, aws } = Listeners::bind(port, &settings).await?;
         let url = format!("http://{}", api.local_addr()?);
         let guard = Guard::new(settings.listen, settings.allow_hosts.clone());
         let console = settings.console.clone();
@@ -158,11 +153,11 @@ impl LocalStack {
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
         let shown = demo_route::router(settings.listen, &prepared.organizations[0], demo.as_ref());
-        let own_routes = own_routes(&guard, &services).merge(shown);
-        let gateway = serve_api(
-            api, process, &template, settings, &guard, &table, own_routes, stopping,
-        )?;
-        tasks.push(gateway);
+        let routes = api_routes(process, &template, &settings, &table)?
+            .merge(own_routes(&guard, &services))
+            .merge(shown);
+        let guard = guard.with_origins(&settings.cors_origins);
+        tasks.push(serve(api, guard, routes, console, stopping));
 
         let ServicesEndpoint {
             queues,
@@ -430,32 +425,20 @@ fn own_routes(guard: &Guard, services: &ServicesEndpoint) -> Router {
     ))
 }
 
-/// Serves the API and the stack's own routes.
-fn serve_api(
-    listener: TcpListener,
+/// Returns the routes of the API.
+fn api_routes(
     process: ProcessIdentity,
     template: &Template,
-    settings: Settings,
-    guard: &Guard,
+    settings: &Settings,
     table: &Table,
-    own_routes: Router,
-    stopping: watch::Receiver<bool>,
-) -> anyhow::Result<JoinHandle<()>> {
-    let api_guard = guard.with_origins(&settings.cors_origins);
-    let cors = Cors::new(&template.cors, settings.cors_origins)?;
+) -> anyhow::Result<Router> {
+    let cors = Cors::new(&template.cors, settings.cors_origins.clone())?;
     let gateway = Gateway::new(process, template, cors, || {
         let mut deps = Deps::new(table.clone());
         (settings.http)(&mut deps);
         deps
     })?;
-    let router = gateway.router().merge(own_routes);
-    Ok(serve(
-        listener,
-        api_guard,
-        router,
-        settings.console,
-        stopping,
-    ))
+    Ok(gateway.router())
 }
 
 /// Returns the clients of the event-driven functions for this stack.

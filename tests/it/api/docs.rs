@@ -464,7 +464,7 @@ async fn page_policy_allows_own_scripts_and_the_api_only() {
 /// Asserts that a page runs only its inline elements, and loads no other resource.
 #[track_caller]
 fn assert_confined(headers: &HeaderMap, page: Vec<u8>, elements: &[&str]) {
-    let policy = headers["content-security-policy"].to_str().unwrap();
+    let policy = headers["content-security-policy"].to_str().expect("text");
     let directives: Vec<_> = policy.split("; ").collect();
     for directive in [
         "default-src 'none'",
@@ -480,7 +480,7 @@ fn assert_confined(headers: &HeaderMap, page: Vec<u8>, elements: &[&str]) {
     );
 
     // The page loads no resource except its inline styles and scripts.
-    let page = String::from_utf8(page).unwrap();
+    let page = String::from_utf8(page).expect("text");
     let (mut markup, mut rest) = (String::new(), page.as_str());
     for element in elements {
         let (before, after) = rest

@@ -28,13 +28,13 @@ impl ExampleRequest {
         let id = operation.json["operationId"].as_str().expect("an id");
         let body = &operation.json["requestBody"];
         if body.is_null() {
-            return vec![Self::new(contract, operation, id.to_owned(), None)];
+            return vec![Self::new(contract, operation, id, None)];
         }
         let examples = &body["content"]["application/json"]["examples"];
         let requests: Vec<_> = members(examples)
             .map(|(name, example)| {
                 let body = example["value"].to_string();
-                Self::new(contract, operation, format!("{id} {name}"), Some(body))
+                Self::new(contract, operation, &format!("{id} {name}"), Some(body))
             })
             .collect();
         assert!(!requests.is_empty(), "{id} has a body without an example");
@@ -44,7 +44,7 @@ impl ExampleRequest {
     fn new(
         contract: Contract,
         operation: &DocumentedOperation,
-        name: String,
+        name: &str,
         body: Option<String>,
     ) -> Self {
         let mut request = Self {

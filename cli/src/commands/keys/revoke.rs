@@ -78,11 +78,12 @@ impl Revoke {
             );
         };
         if key.revoked_at.is_some() {
-            return Ok(if json {
-                output::line(describe(key))?
+            if json {
+                output::line(describe(key))?;
             } else {
-                output::line(format_args!("The key {} is already revoked.", id(key)))?
-            });
+                output::line(format_args!("The key {} is already revoked.", id(key)))?;
+            }
+            return Ok(());
         }
         confirmation.confirm(&format!(
             "Revoke the key {} of {organization} in {}",

@@ -1,7 +1,7 @@
 //! `muster teams list`.
 
 use clap::Args;
-use muster_domain::{ListedTeam, Load, OrganizationId, Team};
+use muster_domain::{Description, ListedTeam, Load, OrganizationId, Team};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -121,7 +121,7 @@ fn describe(listed: &ListedTeam) -> Value {
         "id": id.uuid().to_string(),
         "organization_id": organization_id.as_str(),
         "name": name.as_str(),
-        "description": description.as_ref().map(|text| text.as_str()),
+        "description": description.as_ref().map(Description::as_str),
         "lead_id": lead_id.map(|user| user.uuid().to_string()),
         "queue_strategy": queue_strategy.as_str(),
         "specializations": specializations.as_slice(),

@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn credentials_in_any_encoding_are_hidden() {
-        let encoded: String = KEY.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = KEY.bytes().fold(String::new(), |encoded, byte| {
+            encoded + &format!("%{byte:02X}")
+        });
         let twice = encoded.replace('%', "%25");
         let upper = KEY.to_ascii_uppercase();
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1LTEifQ.c2lnbmF0dXJlLW9mLWE_LXRva2Vu";

@@ -61,7 +61,7 @@ async fn create_teams(dev: &Dev) {
         }
         let path = format!(
             "/v1/teams/{}/members",
-            created["data"]["id"].as_str().unwrap()
+            created["data"]["id"].as_str().expect("an id")
         );
         for member in [
             json!({ "user_id": "usr_10000000-0000-4000-8000-000000000003", "skills": ["VPN"] }),
@@ -76,7 +76,9 @@ async fn create_teams(dev: &Dev) {
 /// Sends a key in the path, the query, the header and the body of requests.
 async fn send_keys_everywhere(dev: &Dev, key: &str) {
     let url = dev.text("/url");
-    let encoded: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = key.bytes().fold(String::new(), |encoded, byte| {
+        encoded + &format!("%{byte:02x}")
+    });
     for target in [
         format!("/v1/teams/{key}"),
         format!("/{encoded}"),

@@ -52,24 +52,24 @@ impl Desk {
         }
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    fn run(&self, arguments: &[&str]) -> Output {
         // The stack is another process, so this thread may block.
         on(&self.dev, arguments)
     }
 
-    async fn send(&self, file: &str, options: &[&str]) -> Output {
+    fn send(&self, file: &str, options: &[&str]) -> Output {
         let to = self.dev.text("/url");
         let send = ["tickets", "send", file, "--to", to, "--wait"];
-        self.run(&[&send[..], options].concat()).await
+        self.run(&[&send[..], options].concat())
     }
 
-    async fn explain(&self, ticket: &str, options: &[&str]) -> Output {
+    fn explain(&self, ticket: &str, options: &[&str]) -> Output {
         let explain = ["tickets", "explain", ticket, "--organization", "org_demo"];
-        self.run(&[&explain[..], options].concat()).await
+        self.run(&[&explain[..], options].concat())
     }
 
-    async fn explanation(&self, ticket: &str) -> Value {
-        let output = self.explain(ticket, &["--json"]).await;
+    fn explanation(&self, ticket: &str) -> Value {
+        let output = self.explain(ticket, &["--json"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         serde_json::from_str(&stdout(&output)).expect("a JSON object")
     }
@@ -106,27 +106,27 @@ async fn wait_and_explain_show_where_tickets_went() {
         ),
     ]
     .concat();
-    wait_with_dead_letters(&desk, &day).await;
-    wait_is_idempotent(&desk, &day).await;
-    explain_assigned(&desk).await;
-    explain_without_assignee(&desk).await;
+    wait_with_dead_letters(&desk, &day);
+    wait_is_idempotent(&desk, &day);
+    explain_assigned(&desk);
+    explain_without_assignee(&desk);
     list_by_state(&desk).await;
 
-    let fails = desk.explain("INC-9", &[]).await;
+    let fails = desk.explain("INC-9", &[]);
     assert_fails(
         &fails,
         &["org_demo has no ticket INC-9", "tickets redrive --dry-run"],
     );
     let explain = ["tickets", "explain", "INC-1", "--organization", "org_none"];
     assert_fails(
-        &desk.run(&explain).await,
+        &desk.run(&explain),
         &["there is no organization org_none", "--organization"],
     );
 }
 
-async fn wait_with_dead_letters(desk: &Desk, day: &str) {
+fn wait_with_dead_letters(desk: &Desk, day: &str) {
     let (_folder, path) = file(format!("{day}{}", created("org_none", "INC-5", &json!({}))));
-    let output = desk.send(&path, &["--json"]).await;
+    let output = desk.send(&path, &["--json"]);
     assert_fails(
         &output,
         &[
@@ -163,11 +163,9 @@ async fn wait_with_dead_letters(desk: &Desk, day: &str) {
     assert_eq!(tickets["unrouted_tickets"][0]["ticket_id"], "INC-3");
 }
 
-async fn wait_is_idempotent(desk: &Desk, day: &str) {
+fn wait_is_idempotent(desk: &Desk, day: &str) {
     let (_folder, path) = file(day);
-    let output = desk
-        .send(&path, &["--timeout", "30", "--speed", "36000"])
-        .await;
+    let output = desk.send(&path, &["--timeout", "30", "--speed", "36000"]);
     assert_eq!(
         (output.status.code(), stderr(&output)),
         (Some(0), String::new())
@@ -197,7 +195,7 @@ async fn wait_is_idempotent(desk: &Desk, day: &str) {
     );
 
     let (_folder, path) = file(format!("{day}{}", r#"{"specversion":"1.0"}"#));
-    let output = desk.send(&path, &[]).await;
+    let output = desk.send(&path, &[]);
     assert_eq!(
         (output.status.code(), stdout(&output)),
         (Some(1), String::new())
@@ -210,8 +208,8 @@ async fn wait_is_idempotent(desk: &Desk, day: &str) {
     assert!(error.contains("error: no event was sent"), "{error}");
 }
 
-async fn explain_assigned(desk: &Desk) {
-    let explained = desk.explanation("INC-1").await;
+fn explain_assigned(desk: &Desk) {
+    let explained = desk.explanation("INC-1");
     for (field, value) in [
         ("/state", json!("assigned")),
         ("/reason", json!("strategy")),
@@ -227,7 +225,7 @@ async fn explain_assigned(desk: &Desk) {
             "{field}: {explained}"
         );
     }
-    let text = stdout(&desk.explain("INC-1", &[]).await);
+    let text = stdout(&desk.explain("INC-1", &[]));
     assert!(
         text.starts_with("INC-1 is assigned to Alice Johnson of Network, since "),
         "{text}"
@@ -238,15 +236,15 @@ async fn explain_assigned(desk: &Desk) {
     );
 }
 
-async fn explain_without_assignee(desk: &Desk) {
-    let waiting = stdout(&desk.explain("INC-2", &[]).await);
+fn explain_without_assignee(desk: &Desk) {
+    let waiting = stdout(&desk.explain("INC-2", &[]));
     assert!(
         waiting.starts_with("INC-2 waits for an eligible member of Workplace, "),
         "{waiting}"
     );
     assert!(waiting.contains("Workplace has no members."), "{waiting}");
 
-    let unrouted = stdout(&desk.explain("INC-3", &[]).await);
+    let unrouted = stdout(&desk.explain("INC-3", &[]));
     assert!(
         unrouted.starts_with("INC-3 has no team and no assignee, "),
         "{unrouted}"
@@ -255,14 +253,14 @@ async fn explain_without_assignee(desk: &Desk) {
         unrouted.contains("These have similar ones (compared: 2 teams)"),
         "{unrouted}"
     );
-    let similar = desk.explanation("INC-3").await["could_take_it"].take();
+    let similar = desk.explanation("INC-3")["could_take_it"].take();
     assert_eq!(similar["matching_teams"], json!([]));
     assert_eq!(similar["similar_teams"][0]["specialization"], "Network");
     assert_eq!(similar["similar_teams"][0]["topic"], "networks");
     let members = &similar["similar_teams"][0]["eligible_members"];
     assert_eq!(members[0]["name"], "Alice Johnson");
 
-    let closed = stdout(&desk.explain("INC-4", &[]).await);
+    let closed = stdout(&desk.explain("INC-4", &[]));
     assert!(
         closed.starts_with("INC-4 is closed, with status resolved."),
         "{closed}"
@@ -272,7 +270,7 @@ async fn explain_without_assignee(desk: &Desk) {
 async fn list_by_state(desk: &Desk) {
     let list = async |options: &[&str]| {
         let list = ["tickets", "list", "--organization", "org_demo", "--state"];
-        let output = desk.run(&[&list[..], options].concat()).await;
+        let output = desk.run(&[&list[..], options].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         (stdout(&output), stderr(&output))
     };
@@ -305,14 +303,14 @@ async fn list_by_state(desk: &Desk) {
     );
 
     let list = ["tickets", "list", "--state", "unrouted", "--organization"];
-    let fails = desk.run(&[&list[..], &["org_none"]].concat()).await;
+    let fails = desk.run(&[&list[..], &["org_none"]].concat());
     assert_fails(
         &fails,
         &["there is no organization org_none", "--organization"],
     );
     let team = [&list[..], &["org_demo", "--team", &desk.network]].concat();
     assert_fails(
-        &desk.run(&team).await,
+        &desk.run(&team),
         &["unrouted tickets have no team", "--team"],
     );
 }

@@ -64,7 +64,7 @@ impl MalformedBody {
         let line_start = before.iter().rposition(|byte| *byte == b'\n');
         Self {
             fault,
-            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            line: before.split(|byte| *byte == b'\n').count(),
             column: before.len() - line_start.map_or(0, |newline| newline + 1) + 1,
         }
     }

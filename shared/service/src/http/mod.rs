@@ -196,9 +196,9 @@ where
         Ok(found) => authorize_and_run(&received, &found, deps, now, use_case).await,
         Err(failure) => Err(failure.into()),
     };
-    let outcome = outcome.or_else(|error| match error {
-        Error::ApiError(failure) => Err(failure),
-        Error::Store(store::Error::Rejected(error)) => Err(error.into()),
+    let outcome = outcome.map_err(|error| match error {
+        Error::ApiError(failure) => failure,
+        Error::Store(store::Error::Rejected(error)) => error.into(),
         Error::Store(error) => {
             let failure = match &error {
                 store::Error::Unavailable(_) => ApiError::Unavailable,
@@ -212,7 +212,7 @@ where
                 error = error_chain(&error),
                 "failed"
             );
-            Err(failure)
+            failure
         }
     });
     Ok(record_status(response::render(&received, now, outcome)))

@@ -66,7 +66,7 @@ fn next_query(response: &Response, query: &str) -> Option<String> {
     assert_eq!(link, "", "only TopTickets has the header");
     let pagination = &response.json["meta"]["pagination"];
     assert_eq!(
-        pagination.as_object().map(|fields| fields.len()),
+        pagination.as_object().map(serde_json::Map::len),
         Some(3),
         "{response}"
     );

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(lines, [2, 3, 1, 4]);
         let due = due_times(&events, 600.0);
         assert_eq!(due, [0, 0, 1, 6].map(Duration::from_secs));
-        assert_eq!(due_times(&events, 0.5)[3], Duration::from_secs(7200));
+        assert_eq!(due_times(&events, 0.5)[3], Duration::from_hours(2));
         assert!(due_times(&[], 1.0).is_empty());
     }
 
