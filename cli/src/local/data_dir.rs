@@ -124,8 +124,8 @@ impl DataDir {
                 anyhow!("cannot delete {} ({error})", path.join(name).display())
             })?;
         }
-        // The version stays until the data is gone, so that an interrupted reset leaves a data
-        // folder.
+        // The version stays until the data is deleted, so that an interrupted reset leaves a
+        // data folder.
         folder.write(FORMAT_FILE, &FORMAT)?;
         Ok(deleted)
     }

@@ -106,14 +106,23 @@ fn commands_find_the_running_stack() {
         stderr(&explained)
     );
 
-    // The commands show the organization of the greeting.
+    commands_show_the_greeted_organization(&started, organization);
+
+    // MUSTER_URL is an address that the user gave, so no search is necessary.
+    let url = ("MUSTER_URL", dev.text("/url"));
+    let sent = started.run_with(&["tickets", "send", &events], Some(url));
+    assert_eq!((sent.status.code(), &*stderr(&sent)), (Some(0), ""));
+}
+
+/// Asserts that the commands show the organization of the greeting, in which INC-77 is unrouted.
+fn commands_show_the_greeted_organization(started: &Started, organization: &str) {
     for arguments in [&["teams", "list"][..], &["status"]] {
-        let output = run(arguments);
+        let output = started.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let note = format!("using the organization {organization} of the local stack");
         assert!(stderr(&output).contains(&note), "{}", stderr(&output));
     }
-    let status = run(&["status", "--json"]);
+    let status = started.run(&["status", "--json"]);
     let status: Value = serde_json::from_str(&stdout(&status)).expect("one line of JSON");
     let queues: Vec<_> = status["queues"]
         .as_array()
@@ -126,13 +135,8 @@ fn commands_find_the_running_stack() {
     let unrouted = status["unrouted_tickets"].as_u64();
     assert!(unrouted >= Some(1), "the ticket above: {status}");
     assert!(status["waiting_tickets"].is_u64(), "{status}");
-    let unknown = run(&["status", "--organization", "nobody"]);
+    let unknown = started.run(&["status", "--organization", "nobody"]);
     assert!(stderr(&unknown).contains("no organization nobody"));
-
-    // MUSTER_URL is an address that the user gave, so no search is necessary.
-    let url = ("MUSTER_URL", dev.text("/url"));
-    let sent = started.run_with(&["tickets", "send", &events], Some(url));
-    assert_eq!((sent.status.code(), &*stderr(&sent)), (Some(0), ""));
 }
 
 #[cfg(unix)]

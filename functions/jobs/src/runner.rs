@@ -113,24 +113,16 @@ impl Run<'_> {
                 team_id,
                 empty_reads,
             } => {
-                self.sweep_team(
-                    &organization(organization_id)?,
-                    team(team_id)?,
-                    *empty_reads,
-                )
-                .await
+                let (organization, team) = (organization(organization_id)?, team(team_id)?);
+                self.sweep_team(&organization, team, *empty_reads).await
             }
             Job::DrainTeam {
                 organization_id,
                 team_id,
                 empty_reads,
             } => {
-                self.drain_team(
-                    &organization(organization_id)?,
-                    team(team_id)?,
-                    *empty_reads,
-                )
-                .await
+                let (organization, team) = (organization(organization_id)?, team(team_id)?);
+                self.drain_team(&organization, team, *empty_reads).await
             }
             Job::IndexSpecializations {
                 organization_id,

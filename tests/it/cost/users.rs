@@ -52,23 +52,10 @@ async fn writes_of_a_profile_match_the_cost_golden() {
     .into_iter()
     .enumerate()
     {
-        let at = i64::try_from(n).expect("a few");
-        let version = EventVersion {
-            at: Timestamp::from_millis(1_736_064_000_000 + at),
-            time: None,
-            event_id: format!("e-{n}"),
-        };
-        let snapshot = UserSnapshot {
-            id,
-            name: Some(name.to_owned()),
-            email: Some("ada@acme.example".to_owned()),
-            role: Some(role.to_owned()),
-            avatar_url: None,
-            status: Some(UserStatus::Active),
-        };
+        let event = (version(n), snapshot(id, name, role));
         let now = Timestamp::from_millis(1_736_064_000_000);
         store
-            .apply_user_events(&org, id, &[(version, snapshot)], now)
+            .apply_user_events(&org, id, &[event], now)
             .await
             .expect("the profile is written");
         record(case);
@@ -90,4 +77,24 @@ async fn writes_of_a_profile_match_the_cost_golden() {
     erasure        | 2 |    1 |    2 | GetItem, then PutItem
     list of 14     | 2 | 14.5 |    0 | Query, then BatchGetItem(14)
     ");
+}
+
+fn version(n: usize) -> EventVersion {
+    let at = i64::try_from(n).expect("a few");
+    EventVersion {
+        at: Timestamp::from_millis(1_736_064_000_000 + at),
+        time: None,
+        event_id: format!("e-{n}"),
+    }
+}
+
+fn snapshot(id: UserId, name: &str, role: &str) -> UserSnapshot {
+    UserSnapshot {
+        id,
+        name: Some(name.to_owned()),
+        email: Some("ada@acme.example".to_owned()),
+        role: Some(role.to_owned()),
+        avatar_url: None,
+        status: Some(UserStatus::Active),
+    }
 }

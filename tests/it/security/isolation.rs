@@ -44,77 +44,49 @@ fn comparable(response: &Response, ids: [&str; 2]) -> (u16, Value, Vec<(String, 
 /// Returns every request about a team and a user.
 fn requests_for(team: &str, user: &str) -> Vec<(Method, String, Option<Value>)> {
     let path = format!("/v1/teams/{team}");
-    vec![
-        (Method::GET, path.clone(), None),
-        (Method::PATCH, path.clone(), Some(json!({}))),
-        (
-            Method::PATCH,
-            path.clone(),
-            Some(json!({ "description": "taken over" })),
-        ),
-        (
-            Method::PATCH,
-            path.clone(),
-            Some(json!({ "name": "Taken over" })),
-        ),
-        (
-            Method::PATCH,
-            path.clone(),
-            Some(json!({ "lead_id": user })),
-        ),
-        (
-            Method::PATCH,
-            path.clone(),
-            Some(json!({ "lead_id": null })),
-        ),
-        (Method::PATCH, path.clone(), Some(json!({ "name": 7 }))),
-        (
-            Method::POST,
-            format!("{path}/members"),
-            Some(json!({ "user_id": user })),
-        ),
-        (
-            Method::POST,
-            format!("{path}/members"),
-            Some(json!({ "user_id": user, "role": "lead" })),
-        ),
-        (Method::GET, format!("{path}/members"), None),
-        (
-            Method::PATCH,
-            format!("{path}/members/{user}"),
-            Some(json!({})),
-        ),
-        (
-            Method::PATCH,
-            format!("{path}/members/{user}"),
-            Some(json!({ "role": "lead" })),
-        ),
-        (
-            Method::PATCH,
-            format!("{path}/members/{user}"),
-            Some(json!({ "role": "member" })),
-        ),
-        (
-            Method::PATCH,
-            format!("{path}/members/{user}"),
-            Some(json!({ "skills": ["taken over"] })),
-        ),
-        (Method::DELETE, format!("{path}/members/{user}"), None),
-        (Method::GET, format!("{path}/assignments"), None),
-        (
-            Method::GET,
-            format!("/v1/assignments?state=assigned&team_id={team}"),
-            None,
-        ),
-        (
-            Method::GET,
-            format!("/v1/assignments?state=waiting&team_id={team}"),
-            None,
-        ),
-        (Method::GET, format!("{path}/workload"), None),
+    let members = format!("{path}/members");
+    let member = format!("{members}/{user}");
+    let with_body = |method: Method, path: &str, bodies: Vec<Value>| {
+        let path = path.to_owned();
+        let request = move |body| (method.clone(), path.clone(), Some(body));
+        bodies.into_iter().map(request)
+    };
+    let of_team = vec![
+        json!({}),
+        json!({ "description": "taken over" }),
+        json!({ "name": "Taken over" }),
+        json!({ "lead_id": user }),
+        json!({ "lead_id": null }),
+        json!({ "name": 7 }),
+    ];
+    let of_new_member = vec![
+        json!({ "user_id": user }),
+        json!({ "user_id": user, "role": "lead" }),
+    ];
+    let of_member = vec![
+        json!({}),
+        json!({ "role": "lead" }),
+        json!({ "role": "member" }),
+        json!({ "skills": ["taken over"] }),
+    ];
+    let reads = [
+        path.clone(),
+        members.clone(),
+        format!("{path}/assignments"),
+        format!("/v1/assignments?state=assigned&team_id={team}"),
+        format!("/v1/assignments?state=waiting&team_id={team}"),
+        format!("{path}/workload"),
+    ];
+    let mut requests: Vec<_> = reads.map(|path| (Method::GET, path, None)).into();
+    requests.extend(with_body(Method::PATCH, &path, of_team));
+    requests.extend(with_body(Method::POST, &members, of_new_member));
+    requests.extend(with_body(Method::PATCH, &member, of_member));
+    requests.extend([
+        (Method::DELETE, member, None),
         (Method::DELETE, path.clone(), None),
         (Method::PUT, path, None),
-    ]
+    ]);
+    requests
 }
 
 /// Returns all state that the organization's own clients can read.

@@ -57,8 +57,8 @@ pub struct Dev {
     /// Port of DynamoDB; 0 picks a free one [default: --port + 1, or 0 if --port is 0]
     #[arg(long, value_name = "PORT")]
     pub dynamodb_port: Option<u16>,
-    /// Port of SQS, S3 and the event bus; 0 picks a free one [default: --port + 2, or 0 if --port is
-    /// 0]
+    /// Port of SQS, S3 and the event bus; 0 picks a free one [default: --port + 2, or 0 if --port
+    /// is 0]
     #[arg(long, value_name = "PORT")]
     pub aws_port: Option<u16>,
     /// Address to listen on, also for DynamoDB and SQS, which accept any credentials. Containers

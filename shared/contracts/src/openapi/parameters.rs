@@ -28,7 +28,10 @@ pub(super) fn id(contract: Contract, prefix: &str) -> Object {
 /// Returns the parameters of an endpoint.
 pub(super) fn of(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Vec<Parameter> {
     let mut parameters = in_path(endpoint, contract, pattern);
-    parameters.extend(in_query(endpoint, contract));
+    parameters.extend(match endpoint {
+        Endpoint::FindAssignments => of_found_tickets(contract),
+        _ => in_query(endpoint, contract),
+    });
     parameters.extend(endpoint.reads_body().then(strict));
     parameters.extend(in_headers(endpoint));
     parameters
@@ -197,9 +200,6 @@ fn strict() -> Parameter {
 }
 
 fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
-    if endpoint == Endpoint::FindAssignments {
-        return of_found_tickets(contract);
-    }
     let parameter = |(name, description, schema): (_, _, ObjectBuilder)| {
         let schema = schema.into();
         Parameter {

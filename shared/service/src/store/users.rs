@@ -64,8 +64,8 @@ impl Store {
     /// ones. `after` is the cursor of the previous page.
     ///
     /// Two round trips: a query of the index, which is eventually consistent, then the profiles,
-    /// strongly consistent: one call for each 100 users. A profile that was written before the index
-    /// existed is missing until its next write.
+    /// strongly consistent: one call for each 100 users. A profile that was written before the
+    /// index existed is missing until its next write.
     ///
     /// # Errors
     /// [`Error::Unavailable`], or [`Error::Internal`], also for an `after` that no page returned.
