@@ -46,7 +46,8 @@ fn words(line: &str) -> Vec<String> {
     let line = line
         .replace("$DEAD", URL)
         .replace("$STACK", "muster-prod")
-        .replace("$FAILED", "muster-failed");
+        .replace("$FAILED", "muster-failed")
+        .replace("$(output TableName)", "muster-prod-table");
     // Of `$(output TicketsQueueUrl)` only the output is a word.
     let mut plain = String::new();
     for (at, piece) in line.split("$(").enumerate() {

@@ -190,6 +190,10 @@ async fn reads_of_assignments_match_the_cost_golden() {
     toptickets | decisions, first page of 10     | 2 |   12 |    0 | GetItem + Query + Query, then BatchGetItem(10)
     itsm       | one decision                    | 1 |    1 |    0 | GetItem
     itsm       | decisions, first page of 10     | 2 |   12 |    0 | GetItem + Query + Query, then BatchGetItem(10)
+    itsm       | found, none unrouted            | 1 |  0.5 |    0 | Query
+    itsm       | found, 10 waiting               | 2 | 10.5 |    0 | Query, then BatchGetItem(10)
+    itsm       | found, 10 waiting, page 2       | 2 | 10.5 |    0 | Query, then BatchGetItem(10)
+    itsm       | found, 100 assigned             | 2 | 102.5 |    0 | Query, then BatchGetItem(100)
     itsm       | decisions, waiting, page 1      | 2 | 11.5 |    0 | GetItem + Query, then BatchGetItem(10)
     itsm       | decisions, waiting, page 2      | 3 | 11.5 |    0 | GetItem, then Query, then BatchGetItem(10)
     itsm       | decisions, assigned, page 1     | 2 | 11.5 |    0 | GetItem + Query, then BatchGetItem(10)

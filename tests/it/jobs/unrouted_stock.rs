@@ -20,9 +20,10 @@ use crate::support::{
 
 const HOUR: i64 = 3_600;
 
-/// An organization without teams, so that each open ticket is unrouted.
+/// An organization without teams, so that each open ticket is unrouted. Its user makes it known:
+/// events of unknown organizations are dead letters.
 async fn organization() -> OrgFixture {
-    OrgFixture::open(&Stack::shared(), 0, &[]).await
+    OrgFixture::open(&Stack::shared(), 1, &[]).await
 }
 
 /// Returns an instance of the assignment function.

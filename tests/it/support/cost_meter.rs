@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::{
     operation::{
         batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
         get_item::{GetItemInput, GetItemOutput},
+        put_item::{PutItemInput, PutItemOutput},
         query::{QueryInput, QueryOutput},
         transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
         update_item::{UpdateItemInput, UpdateItemOutput},
@@ -71,6 +72,8 @@ impl Intercept for CostMeter {
                 "BatchGetItem({})",
                 requested.map(|request| request.keys().len()).sum::<usize>()
             )
+        } else if input.downcast_ref::<PutItemInput>().is_some() {
+            "PutItem".to_owned()
         } else if input.downcast_ref::<UpdateItemInput>().is_some() {
             "UpdateItem".to_owned()
         } else if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
@@ -104,6 +107,8 @@ impl Intercept for CostMeter {
             input.return_consumed_capacity = report;
         } else if let Some(input) = input.downcast_mut::<BatchGetItemInput>() {
             input.return_consumed_capacity = report;
+        } else if let Some(input) = input.downcast_mut::<PutItemInput>() {
+            input.return_consumed_capacity = report;
         } else if let Some(input) = input.downcast_mut::<UpdateItemInput>() {
             input.return_consumed_capacity = report;
         } else if let Some(input) = input.downcast_mut::<TransactWriteItemsInput>() {
@@ -131,6 +136,8 @@ impl Intercept for CostMeter {
             read.extend(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
             read.extend(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<PutItemOutput>() {
+            written.extend(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
             written.extend(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {

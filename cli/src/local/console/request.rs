@@ -118,7 +118,9 @@ fn reason(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     {
         parts.push(description.to_owned());
     }
-    if let Some(help) = text(headers, &header::LINK).and_then(help_target) {
+    if let Some(help) = text(headers, &header::LINK).and_then(help_target)
+        && !parts.iter().any(|part| part.contains("see /docs"))
+    {
         parts.push(format!("see {help}"));
     }
     (!parts.is_empty()).then(|| clean(&parts.join("; ")))

@@ -80,7 +80,10 @@ fn wrong_ids(endpoint: Endpoint, contract: Contract) -> impl Iterator<Item = Wro
     let is_distinct = contract == Contract::Itsm;
     let has_team = !matches!(
         endpoint,
-        Endpoint::ListTeams | Endpoint::CreateTeam | Endpoint::GetAssignment
+        Endpoint::ListTeams
+            | Endpoint::CreateTeam
+            | Endpoint::FindAssignments
+            | Endpoint::GetAssignment
     );
     let has_user = matches!(endpoint, Endpoint::UpdateMember | Endpoint::RemoveMember);
     [
