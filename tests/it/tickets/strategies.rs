@@ -268,6 +268,7 @@ async fn decision_has_every_field_of_the_contracts() {
         };
         let expected = json!({
             "ticket_id": "a", "team_id": team, "assignee_id": fixture.user(0), "state": "assigned", "status": "in_progress",
+            "priority": "medium", "created_at": decision["created_at"], "due_at": null,
             "strategy": "round_robin", "turn": 1,
             "reason": "Longest wait for a turn (since turn 0) of 3 eligible members.",
             "fallback": null, "considered": 4, "eligible": 3,
