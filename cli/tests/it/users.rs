@@ -173,7 +173,7 @@ fn assert_listed_by_name(listed: impl Fn(&[&str]) -> String) {
     let users = json_lines(&listed(&["--json"]));
     let names: Vec<_> = users
         .iter()
-        .map(|user| user["name"].as_str().unwrap())
+        .map(|user| user["name"].as_str().expect("a name"))
         .collect();
     assert_eq!(users.len(), 16, "14 demo users and 2 imported ones");
     assert!(
@@ -181,7 +181,7 @@ fn assert_listed_by_name(listed: impl Fn(&[&str]) -> String) {
         "{names:?}"
     );
     let header = listed(&[]).lines().next().map(str::to_owned);
-    assert!(header.unwrap().starts_with("ID  "));
+    assert!(header.expect("a line").starts_with("ID  "));
     assert!(listed(&[]).contains("user1@acme.example"));
 }
 
