@@ -220,7 +220,10 @@ pin_request_origin = iam_evaluator.pin_request_origin
 iam_evaluator.pin_request_origin = lambda source_ip, secure_transport: pin_request_origin(source_ip, True)
 
 
-from ministack.app import main  # noqa: E402 - the import reads the names that are replaced above
+from ministack import app  # noqa: E402 - the import reads the names that are replaced above
+
+# The emulator responds to `/health` of each host itself. On AWS, the path belongs to the API.
+app._HEALTH_PATHS = ("/_ministack/health",)
 
 sys.argv[0] = "ministack"
-main()
+app.main()
