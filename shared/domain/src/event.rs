@@ -1,5 +1,7 @@
 //! Ticket events of a platform, parsed.
 
+use std::sync::Arc;
+
 use super::{
     EventVersion, FieldUpdate, Folded, OrganizationId, Priority, TeamId, TicketId, TicketStatus,
     Timestamp, Topics, UserId,
@@ -24,7 +26,7 @@ pub struct TicketEvent {
     /// The kind of the event.
     pub kind: TicketEventKind,
     /// The version, which orders the events of a ticket.
-    pub version: EventVersion,
+    pub version: Arc<EventVersion>,
     /// The ticket at this version.
     pub ticket: TicketSnapshot,
 }

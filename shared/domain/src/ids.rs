@@ -26,10 +26,14 @@ fn parse_prefixed(text: &str, prefix: &str) -> Result<Uuid, ParseIdError> {
 }
 
 /// Parses an opaque identifier: 1 to `max` ASCII letters, digits and `others`.
-pub(super) fn parse_opaque(text: &str, max: usize, others: &str) -> Result<String, ParseIdError> {
+pub(super) fn parse_opaque<'t>(
+    text: &'t str,
+    max: usize,
+    others: &str,
+) -> Result<&'t str, ParseIdError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     if (1..=max).contains(&text.len()) && text.chars().all(allowed) {
-        Ok(text.to_owned())
+        Ok(text)
     } else {
         Err(ParseIdError)
     }
@@ -106,7 +110,7 @@ impl OrganizationId {
     /// # Errors
     /// Any other text. The alphabet excludes `#`, which separates the parts of a key in the table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
-        parse_opaque(text, 64, "_-").map(Self)
+        parse_opaque(text, 64, "_-").map(|id| Self(id.to_owned()))
     }
 
     /// Returns the text.

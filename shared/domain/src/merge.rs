@@ -1,11 +1,13 @@
 //! Merges the events of a ticket, field by field, by the versions of the events.
 
+use std::sync::Arc;
+
 use super::{EventVersion, FieldUpdate, Ticket, TicketSnapshot, TicketStatus, TicketVersions};
 
 /// The merge of one event into a ticket.
 #[derive(Debug)]
 pub struct Merge<'e> {
-    version: &'e EventVersion,
+    version: &'e Arc<EventVersion>,
     has_changed: bool,
     has_lost: bool,
 }
@@ -13,7 +15,7 @@ pub struct Merge<'e> {
 impl<'e> Merge<'e> {
     /// Begins to merge an event of this version.
     #[must_use]
-    pub fn new(version: &'e EventVersion) -> Self {
+    pub fn new(version: &'e Arc<EventVersion>) -> Self {
         Self {
             version,
             has_changed: false,
@@ -25,14 +27,14 @@ impl<'e> Merge<'e> {
     /// set the field.
     ///
     /// An equal version does not win, so a redelivered event changes no field.
-    pub fn wins_over(&mut self, version: Option<&EventVersion>) -> bool {
+    pub fn wins_over(&mut self, version: Option<&Arc<EventVersion>>) -> bool {
         self.has_lost |= version.is_some_and(|version| version > self.version);
         version.is_none_or(|version| version < self.version)
     }
 
     /// Gives a field the version of the event.
-    pub fn mark(&mut self, version: &mut Option<EventVersion>) {
-        *version = Some(self.version.clone());
+    pub fn mark(&mut self, version: &mut Option<Arc<EventVersion>>) {
+        *version = Some(Arc::clone(self.version));
         self.has_changed = true;
     }
 
@@ -41,13 +43,33 @@ impl<'e> Merge<'e> {
     fn set<T>(
         &mut self,
         field: &mut T,
-        version: &mut Option<EventVersion>,
+        version: &mut Option<Arc<EventVersion>>,
         value: Option<T>,
+    ) -> bool {
+        self.set_with(field, version, value, |value| value)
+    }
+
+    /// Sets a field in the same way, from a borrowed value that is cloned only if it wins.
+    fn set_cloned<T: Clone>(
+        &mut self,
+        field: &mut Option<T>,
+        version: &mut Option<Arc<EventVersion>>,
+        value: FieldUpdate<&T>,
+    ) {
+        self.set_with(field, version, value.new_value(), Option::<&T>::cloned);
+    }
+
+    fn set_with<T, V>(
+        &mut self,
+        field: &mut T,
+        version: &mut Option<Arc<EventVersion>>,
+        value: Option<V>,
+        owned: impl FnOnce(V) -> T,
     ) -> bool {
         let Some(value) = value else { return false };
         let wins = self.wins_over(version.as_ref());
         if wins {
-            *field = value;
+            *field = owned(value);
             self.mark(version);
         }
         wins
@@ -86,37 +108,38 @@ impl Ticket {
             created_at,
             resolved_at,
             due_at,
-        } = snapshot.clone();
+        } = snapshot;
         // An open ticket is not resolved, even if its platform does not clear the field. The field
         // then has the version of this event, so that an older `resolved_at` does not return.
-        let resolved_at = match resolved_at {
+        let resolved_at = match *resolved_at {
             FieldUpdate::Absent if status.is_some_and(TicketStatus::is_open) => {
                 FieldUpdate::Cleared
             }
             resolved_at => resolved_at,
         };
-        if let Some(status) = status {
+        if let Some(status) = *status {
             self.merge_status(status, merge);
         }
         let versions = &mut self.versions;
         let priority = priority.new_value().map(Option::unwrap_or_default);
         merge.set(&mut self.priority, &mut versions.priority, priority);
-        merge.set(
+        merge.set_cloned(
             &mut self.category,
             &mut versions.category,
-            category.new_value(),
+            category.as_ref(),
         );
-        merge.set(
+        merge.set_cloned(
             &mut self.subcategory,
             &mut versions.subcategory,
-            subcategory.new_value(),
+            subcategory.as_ref(),
         );
-        merge.set(
+        merge.set_with(
             &mut self.tags,
             &mut versions.tags,
-            tags.new_value().map(Option::unwrap_or_default),
+            tags.as_ref().new_value(),
+            |tags| tags.cloned().unwrap_or_default(),
         );
-        merge.set(&mut self.created_at, &mut versions.created_at, created_at);
+        merge.set(&mut self.created_at, &mut versions.created_at, *created_at);
         merge.set(
             &mut self.resolved_at,
             &mut versions.resolved_at,

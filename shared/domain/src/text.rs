@@ -1,6 +1,6 @@
 //! Texts that people enter: names, descriptions and tags. Lengths are in Unicode scalar values.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use thiserror::Error;
 
@@ -53,7 +53,7 @@ fn parse_comparable(text: &str, max: usize) -> Result<&str, TextError> {
 ///
 /// Folding is idempotent. The folded text can be 18 times as long as the text (U+FDFA).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Folded(String);
+pub struct Folded(Arc<str>);
 
 impl Folded {
     /// Folds any text.
@@ -67,12 +67,12 @@ impl Folded {
             }
             folded.push_str(word);
         }
-        Self(folded)
+        Self(folded.into())
     }
 
     /// Wraps a text that is already folded, such as a stored one.
     #[must_use]
-    pub fn from_folded(text: impl Into<String>) -> Self {
+    pub fn from_folded(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -91,8 +91,53 @@ impl Folded {
     /// Returns whether the folded text contains `part`.
     #[must_use]
     pub fn contains(&self, part: &Self) -> bool {
-        self.0.contains(&part.0)
+        self.0.contains(&*part.0)
     }
+}
+
+/// A text that is compared with folded texts. It differs from its folded form at most in the case
+/// of ASCII letters, so most texts are compared without an allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparable<'t> {
+    /// Folding changes at most the case of ASCII letters of this text.
+    Text(&'t str),
+    /// The folded form of another text.
+    Folded(Folded),
+}
+
+impl<'t> Comparable<'t> {
+    /// Prepares a text. Folds it, unless it is ASCII with single spaces between its words.
+    #[must_use]
+    pub fn of(text: &'t str) -> Self {
+        if folds_by_ascii_case(text) {
+            Self::Text(text)
+        } else {
+            Self::Folded(Folded::of(text))
+        }
+    }
+
+    /// Returns whether the text folds to `folded`.
+    #[must_use]
+    pub fn folds_to(&self, folded: &Folded) -> bool {
+        match self {
+            Self::Text(text) => text.eq_ignore_ascii_case(folded.as_str()),
+            Self::Folded(text) => text == folded,
+        }
+    }
+}
+
+/// Returns whether a text is ASCII, with single spaces between its words. Folding then changes only
+/// the case of its letters.
+fn folds_by_ascii_case(text: &str) -> bool {
+    // A start counts as a space, so an empty text is not regular.
+    let mut after_space = true;
+    let is_regular = text.bytes().fold(true, |is_regular, byte| {
+        let is_space = byte == b' ';
+        let continues_word = byte.is_ascii_graphic() || (is_space && !after_space);
+        after_space = is_space;
+        is_regular && continues_word
+    });
+    is_regular && !after_space
 }
 
 /// A team's name: 1 to 255 characters, trimmed, none of them a control character.
@@ -239,6 +284,19 @@ impl Tags {
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }
+
+    /// Returns the number of tags that are topics.
+    #[must_use]
+    pub fn matched(&self, topics: &[&Folded]) -> usize {
+        let is_topic = |tag: &&String| {
+            // A topic that differs only in ASCII case is the folded form of the tag, so most tags
+            // need no inspection.
+            let is_equal = |topic: &&Folded| tag.eq_ignore_ascii_case(topic.as_str());
+            topics.iter().any(is_equal)
+                || (!folds_by_ascii_case(tag) && topics.contains(&&Folded::of(tag)))
+        };
+        self.0.iter().filter(is_topic).count()
+    }
 }
 
 #[cfg(test)]
@@ -317,6 +375,20 @@ mod tests {
             TeamName::parse("Service\u{200b} Desk").unwrap().as_str(),
             "Service\u{200b} Desk"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn comparison_without_folding_agrees_with_folding(
+            one in "[aAbßẞ \t\n\u{b}\u{a0}\u{200b}é1]{0,6}",
+            other in "[aAbßẞ \t\n\u{b}\u{a0}\u{200b}é1]{0,6}",
+        ) {
+            let folded = Folded::of(&other);
+            prop_assert_eq!(Comparable::of(&one).folds_to(&folded), Folded::of(&one) == folded);
+            prop_assert!(Comparable::of(&other).folds_to(&folded));
+            let matched = usize::from(Folded::of(&one) == folded);
+            prop_assert_eq!(Tags::from_parsed(vec![one]).matched(&[&folded]), matched);
+        }
     }
 
     #[test]

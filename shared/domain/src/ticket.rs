@@ -1,7 +1,7 @@
 //! Tickets: their fields, their state, and their contribution to the counters of the team and the
 //! assignee.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use super::{
     Decision, Folded, ParseIdError, Tags, TeamId, TicketVersions, Timestamp, UserId,
@@ -10,7 +10,7 @@ use super::{
 
 /// A ticket's identifier, assigned by the platform.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TicketId(String);
+pub struct TicketId(Arc<str>);
 
 impl TicketId {
     /// Parses 1 to 128 characters of `[A-Za-z0-9_.:-]`.
@@ -18,7 +18,7 @@ impl TicketId {
     /// # Errors
     /// Any other text. The alphabet excludes `#`, which separates the parts of a key in the table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
-        parse_opaque(text, 128, "_.:-").map(Self)
+        parse_opaque(text, 128, "_.:-").map(|id| Self(id.into()))
     }
 
     /// Returns the text.
@@ -190,10 +190,16 @@ impl Topics {
     /// skill.
     #[must_use]
     pub fn topic(text: &str) -> Option<Folded> {
-        let topic = Folded::of(text);
-        (1..=Tags::MAX_FOLDED_CHARS)
-            .contains(&topic.as_str().chars().count())
-            .then_some(topic)
+        Some(Folded::of(text)).filter(Self::is_topic)
+    }
+
+    /// Returns whether a folded text can equal a specialization or a skill.
+    fn is_topic(text: &Folded) -> bool {
+        let text = text.as_str();
+        // Most texts are short, so their characters need not be counted.
+        let fits = text.len() <= Tags::MAX_FOLDED_CHARS
+            || text.chars().nth(Tags::MAX_FOLDED_CHARS).is_none();
+        !text.is_empty() && fits
     }
 
     /// Returns the topics.
@@ -201,11 +207,18 @@ impl Topics {
     pub fn as_slice(&self) -> &[Folded] {
         &self.0
     }
+}
 
-    /// Returns the number of these folded tags that are topics of the ticket.
-    #[must_use]
-    pub fn matched(&self, tags: &[Folded]) -> usize {
-        tags.iter().filter(|tag| self.0.contains(tag)).count()
+impl FromIterator<Folded> for Topics {
+    /// Collects topics that [`of`](Self::of) or [`Ticket::topics`] returned.
+    fn from_iter<I: IntoIterator<Item = Folded>>(topics: I) -> Self {
+        Self(topics.into_iter().collect())
+    }
+}
+
+impl PartialEq<[&Folded]> for Topics {
+    fn eq(&self, other: &[&Folded]) -> bool {
+        self.0.iter().eq(other.iter().copied())
     }
 }
 
@@ -391,16 +404,23 @@ impl MemberDelta {
 
 impl Ticket {
     /// Returns the category, the subcategory and the tags, without duplicates and within the limits
-    /// of
-    /// [`Topics`].
+    /// of [`Topics`].
     #[must_use]
-    pub fn topics(&self) -> Topics {
-        let fields = self
-            .category
-            .iter()
-            .chain(&self.subcategory)
-            .chain(self.tags.as_slice());
-        Topics::of(fields.map(Folded::as_str))
+    pub fn topics(&self) -> Vec<&Folded> {
+        let tags = self.tags.as_slice();
+        let mut topics = Vec::with_capacity(tags.len() + 2);
+        let mut bytes = 0;
+        for topic in self.category.iter().chain(&self.subcategory).chain(tags) {
+            if !Topics::is_topic(topic) || topics.contains(&topic) {
+                continue;
+            }
+            bytes += topic.as_str().len();
+            if topics.len() == Topics::MAX || bytes > Topics::MAX_BYTES {
+                break;
+            }
+            topics.push(topic);
+        }
+        topics
     }
 
     /// Returns the credit of the team and the assignee for a resolved or closed ticket. It ends at
@@ -513,16 +533,14 @@ mod tests {
             &"x".repeat(18 * 64 + 1),
         ]);
         assert_eq!(topics.as_slice().len(), 2);
-        assert_eq!(
-            topics.matched(&["VPN", "DNS", "NETWORK"].map(Folded::of)),
-            2
-        );
+        let is_topic = |tag: &str| topics.as_slice().contains(&Folded::of(tag));
+        assert_eq!(["VPN", "DNS", "NETWORK"].map(is_topic), [true, false, true]);
     }
 
     #[test]
     fn topic_that_folds_to_18_times_its_length_matches() {
         let tag = "\u{fdfa}".repeat(Tags::MAX_CHARS);
-        assert_eq!(Topics::of([&tag]).matched(&[Folded::of(&tag)]), 1);
+        assert_eq!(Topics::of([&tag]).as_slice(), [Folded::of(&tag)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Versions of events and of the fields of a ticket, and updates of single fields.
 
+use std::sync::Arc;
+
 use super::Timestamp;
 
 /// The version of an event: of two events, the one with the greater version is the newer.
@@ -30,6 +32,15 @@ pub enum FieldUpdate<T> {
 }
 
 impl<T> FieldUpdate<T> {
+    /// Borrows the value.
+    pub fn as_ref(&self) -> FieldUpdate<&T> {
+        match self {
+            Self::Absent => FieldUpdate::Absent,
+            Self::Cleared => FieldUpdate::Cleared,
+            Self::Set(value) => FieldUpdate::Set(value),
+        }
+    }
+
     /// Returns the new value of the field. `Some(None)` clears the field, and `None` keeps its
     /// value.
     pub fn new_value(self) -> Option<Option<T>> {
@@ -42,33 +53,33 @@ impl<T> FieldUpdate<T> {
 }
 
 /// The version of the event that last set each field of a ticket; `None` where no event has
-/// mentioned the field.
+/// mentioned the field. One event sets most of the fields, so they share its version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TicketVersions {
     /// The version of the status; of a deleted ticket, that of the deletion.
-    pub status: Option<EventVersion>,
+    pub status: Option<Arc<EventVersion>>,
     /// The version of the priority.
-    pub priority: Option<EventVersion>,
+    pub priority: Option<Arc<EventVersion>>,
     /// The version of the category.
-    pub category: Option<EventVersion>,
+    pub category: Option<Arc<EventVersion>>,
     /// The version of the subcategory.
-    pub subcategory: Option<EventVersion>,
+    pub subcategory: Option<Arc<EventVersion>>,
     /// The version of the tags.
-    pub tags: Option<EventVersion>,
+    pub tags: Option<Arc<EventVersion>>,
     /// The version of the creation time.
-    pub created_at: Option<EventVersion>,
+    pub created_at: Option<Arc<EventVersion>>,
     /// The version of the resolution time.
-    pub resolved_at: Option<EventVersion>,
+    pub resolved_at: Option<Arc<EventVersion>>,
     /// The version of the due time.
-    pub due_at: Option<EventVersion>,
+    pub due_at: Option<Arc<EventVersion>>,
     /// The version of the team. A team that Muster matched by specializations has none.
-    pub team: Option<EventVersion>,
+    pub team: Option<Arc<EventVersion>>,
     /// The version of the assignee, or of the event after which Muster chose the assignee.
-    pub assignee: Option<EventVersion>,
+    pub assignee: Option<Arc<EventVersion>>,
 }
 
 impl TicketVersions {
-    fn all(&self) -> [Option<&EventVersion>; 10] {
+    fn all(&self) -> [Option<&Arc<EventVersion>>; 10] {
         let Self {
             status,
             priority,
@@ -98,14 +109,17 @@ impl TicketVersions {
 
     /// Returns the newest version of any field.
     #[must_use]
-    pub fn newest(&self) -> Option<&EventVersion> {
+    pub fn newest(&self) -> Option<&Arc<EventVersion>> {
         self.all().into_iter().flatten().max()
     }
 
     /// Returns whether a field has this version.
     #[must_use]
     pub fn contains(&self, version: &EventVersion) -> bool {
-        self.all().contains(&Some(version))
+        self.all()
+            .into_iter()
+            .flatten()
+            .any(|of_field| **of_field == *version)
     }
 }
 

@@ -65,7 +65,7 @@ fn strategy_reason(decision: &Decision, ticket: &Ticket) -> Option<String> {
     let reason = match (decision.strategy?, decision.fallback) {
         (_, Some(_)) => format!("no skill matches; fewest open tickets ({open_tickets})"),
         (QueueStrategy::SkillBased, None) => {
-            let topics = ticket.topics().as_slice().len();
+            let topics = ticket.topics().len();
             format!("most matching skills ({matched_skills} of {topics})")
         }
         (QueueStrategy::LeastBusy, None) => format!("fewest open tickets ({open_tickets})"),

@@ -2,42 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::{
-    Folded, Load, LoadDelta, Member, MemberDelta, PastCounters, Resolved, Tags, Team, TeamId,
-    Ticket, TicketId, Topics, UserId,
-};
-
-/// A membership with its folded skills.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberInput {
-    /// The membership.
-    pub membership: Member,
-    /// Its skills, folded.
-    pub skills: Vec<Folded>,
-}
-
-impl MemberInput {
-    /// Folds the skills of a membership.
-    #[must_use]
-    pub fn new(membership: Member) -> Self {
-        Self {
-            skills: folded(&membership.skills),
-            membership,
-        }
-    }
-}
+use crate::{Load, Member, PastCounters, Team, TeamId, TicketId, Topics, UserId};
 
 /// A team that exists: its load, its members, and the past counters that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamInput {
     /// The team.
     pub team: Team,
-    /// Its specializations, folded.
-    pub specializations: Vec<Folded>,
     /// Its load.
     pub load: Load,
     /// Its members.
-    pub members: Vec<MemberInput>,
+    pub members: Vec<Member>,
     /// The counters of users that are not members. A user without an entry was not read yet; `None`
     /// means that the user has no counters.
     pub past_counters: BTreeMap<UserId, Option<PastCounters>>,
@@ -47,11 +22,8 @@ impl TeamInput {
     /// Puts a team together from its items. No past counters are read yet.
     #[must_use]
     pub fn new(team: Team, load: Load, members: Vec<Member>) -> Self {
-        let specializations = folded(&team.specializations);
-        let members = members.into_iter().map(MemberInput::new).collect();
         Self {
             team,
-            specializations,
             load,
             members,
             past_counters: BTreeMap::new(),
@@ -63,96 +35,9 @@ impl TeamInput {
     pub fn eligible(&self) -> usize {
         self.members
             .iter()
-            .filter(|member| member.membership.is_eligible())
+            .filter(|member| member.is_eligible())
             .count()
     }
-
-    /// Returns a member.
-    #[must_use]
-    pub fn member(&self, user: UserId) -> Option<&MemberInput> {
-        self.members
-            .iter()
-            .find(|member| member.membership.user.id == user)
-    }
-
-    pub(super) fn member_mut(&mut self, user: UserId) -> Option<&mut MemberInput> {
-        self.members
-            .iter_mut()
-            .find(|member| member.membership.user.id == user)
-    }
-
-    /// Moves the counters of the load.
-    fn count(&mut self, delta: LoadDelta) {
-        let LoadDelta {
-            open,
-            waiting,
-            sla_met,
-            sla_due,
-        } = delta;
-        let Load {
-            turn: _,
-            open_tickets,
-            waiting_tickets,
-            sla_met: met,
-            sla_due: due,
-            eligible: _,
-        } = &mut self.load;
-        for (counter, delta) in [
-            (open_tickets, open),
-            (waiting_tickets, waiting),
-            (met, sla_met),
-            (due, sla_due),
-        ] {
-            *counter = counter.saturating_add_signed(delta);
-        }
-    }
-
-    /// Moves the counters of a member, or the past counters of another user.
-    fn count_user(&mut self, user: UserId, delta: MemberDelta) {
-        if let Some(MemberInput { membership, .. }) = self.member_mut(user) {
-            count_user(
-                &mut membership.open_tickets,
-                &mut membership.in_progress_tickets,
-                &mut membership.resolved,
-                delta,
-            );
-        } else if let Some(Some(past)) = self.past_counters.get_mut(&user) {
-            count_user(
-                &mut past.open_tickets,
-                &mut past.in_progress_tickets,
-                &mut past.resolved,
-                delta,
-            );
-        }
-    }
-}
-
-/// Moves the counters of a user in a team.
-fn count_user(
-    open_tickets: &mut u64,
-    in_progress_tickets: &mut u64,
-    Resolved { tickets, total_ms }: &mut Resolved,
-    delta: MemberDelta,
-) {
-    let MemberDelta {
-        open,
-        in_progress,
-        resolved,
-        resolved_ms,
-    } = delta;
-    let counters = [
-        (open_tickets, open),
-        (in_progress_tickets, in_progress),
-        (tickets, resolved),
-        (total_ms, resolved_ms),
-    ];
-    for (counter, delta) in counters {
-        *counter = counter.saturating_add_signed(delta);
-    }
-}
-
-fn folded(tags: &Tags) -> Vec<Folded> {
-    tags.as_slice().iter().map(|tag| Folded::of(tag)).collect()
 }
 
 /// The result of reading a team.
@@ -213,9 +98,16 @@ pub struct MissingInput {
 }
 
 impl MissingInput {
-    fn team(id: TeamId) -> Self {
+    pub(super) fn team(id: TeamId) -> Self {
         Self {
             teams: [id].into(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn past_counters(team: TeamId, user: UserId) -> Self {
+        Self {
+            past_counters: [(team, user)].into(),
             ..Self::default()
         }
     }
@@ -251,71 +143,19 @@ impl MissingInput {
 }
 
 impl PlanningInput {
-    /// Returns the lookup of a team.
-    ///
-    /// # Errors
-    /// The team, if it was not read yet.
-    pub(super) fn team(&self, id: TeamId) -> Result<&TeamLookup, MissingInput> {
-        self.teams.get(&id).ok_or_else(|| MissingInput::team(id))
-    }
-
-    /// Returns a team if it exists.
-    ///
-    /// # Errors
-    /// The team, if it was not read yet.
-    pub(super) fn team_input(&self, id: TeamId) -> Result<Option<&TeamInput>, MissingInput> {
-        Ok(match self.team(id)? {
-            TeamLookup::Found(team_input) => Some(team_input),
-            TeamLookup::Deleted | TeamLookup::NotFound => None,
-        })
-    }
-
-    pub(super) fn team_input_mut(&mut self, id: TeamId) -> Option<&mut TeamInput> {
-        match self.teams.get_mut(&id)? {
-            TeamLookup::Found(team_input) => Some(team_input),
-            TeamLookup::Deleted | TeamLookup::NotFound => None,
-        }
-    }
-
     /// Adds the past counters that were read: `requested` users that are not in `found` have none.
     pub fn add_past_counters(
         &mut self,
         requested: BTreeSet<(TeamId, UserId)>,
         found: Vec<(TeamId, PastCounters)>,
     ) {
-        for (team, user) in requested {
-            if let Some(team_input) = self.team_input_mut(team) {
-                team_input.past_counters.insert(user, None);
-            }
-        }
-        for (team, past) in found {
-            if let Some(team_input) = self.team_input_mut(team) {
-                team_input.past_counters.insert(past.user_id, Some(past));
-            }
-        }
-    }
-
-    /// Moves the counters by the contribution of a ticket after a change, less that before.
-    pub(super) fn count(&mut self, before: Option<&Ticket>, after: &Ticket) {
-        let contribution = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
-        let (team_before, member_before) = before.map(contribution).unwrap_or_default();
-        let (team_after, member_after) = contribution(after);
-        let teams = team_before
-            .map(|(team, delta)| (team, delta.negated()))
+        let absent = requested.into_iter().map(|(team, user)| (team, user, None));
+        let found = found
             .into_iter()
-            .chain(team_after);
-        for (team, delta) in teams {
-            if let Some(team_input) = self.team_input_mut(team) {
-                team_input.count(delta);
-            }
-        }
-        let members = member_before
-            .map(|(team, user, delta)| (team, user, delta.negated()))
-            .into_iter()
-            .chain(member_after);
-        for (team, user, delta) in members {
-            if let Some(team_input) = self.team_input_mut(team) {
-                team_input.count_user(user, delta);
+            .map(|(team, past)| (team, past.user_id, Some(past)));
+        for (team, user, past) in absent.chain(found) {
+            if let Some(TeamLookup::Found(team_input)) = self.teams.get_mut(&team) {
+                team_input.past_counters.insert(user, past);
             }
         }
     }

@@ -4,30 +4,31 @@
 //! It reconciles the tickets one after the other, and each sees the effect of those before it. A
 //! batch therefore ends in the state in which its tickets would have ended one by one.
 //!
-//! Modules, in the order of a plan: `input` (the state that was read), `plan` (the batch, and its
-//! transactions), `reconcile` (one ticket), `team_match` (a team for a ticket that names none),
-//! `select` (a member of the team), `rank` and `strategy` (the order of the members). Each strategy
-//! is one file in `strategy`, and one line of the `match` in `strategy::rank`.
+//! Modules, in the order of a plan: `input` (the items that were read), `state` (the batch between
+//! two of its tickets), `plan` (the batch), `reconcile` (one ticket), `team_match` (a team for a
+//! ticket that names none), `select` (a member of the team), `rank`, `skills` and `strategy` (the
+//! order of the members), `transaction` (the writes). Each strategy is one file in `strategy`, with
+//! one line in each `match` of `strategy`.
 
 mod input;
 mod plan;
 mod rank;
 mod reconcile;
 mod select;
+mod skills;
+mod state;
 mod strategy;
 mod team_match;
+mod transaction;
 
-pub use input::{
-    MemberInput, MissingInput, PlanningInput, TeamInput, TeamLookup, TeamMatch, UnmatchedTicket,
-};
-pub use plan::{
-    CounterItem, DecisionCounts, LoadWrite, MAX_WRITES, MemberWrite, Plan, TransactionPlan,
-    TurnAdvance, plan,
-};
+pub use input::{MissingInput, PlanningInput, TeamInput, TeamLookup, TeamMatch, UnmatchedTicket};
+pub use plan::{Plan, plan};
 pub use reconcile::{TicketTask, Trigger};
-pub use select::{Selection, select_member};
 pub use team_match::{
     MAX_ENTRIES, MAX_TEAMS, TeamCandidate, TeamMatcher, TopicEntry, TopicPage, candidates,
+};
+pub use transaction::{
+    CounterItem, DecisionCounts, LoadWrite, MAX_WRITES, MemberWrite, TransactionPlan, TurnAdvance,
 };
 
 #[cfg(test)]

@@ -1,107 +1,14 @@
 //! Plans a batch: reconciles each ticket, and combines the writes into few transactions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
-    MissingInput, PlanningInput, TeamLookup, TicketTask,
-    reconcile::{PlannedTicket, Reconciliation, SelectedMember, reconcile},
+    MissingInput, PlanningInput, TicketTask, TransactionPlan,
+    reconcile::{Reconciliation, reconcile},
+    state::BatchState,
+    transaction::Transactions,
 };
-use crate::{
-    LoadDelta, MemberDelta, PastCounters, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId,
-};
-
-/// The largest number of items in a DynamoDB transaction.
-///
-/// AWS: *Amazon DynamoDB Transactions: How it works*,
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>.
-pub const MAX_WRITES: usize = 100;
-
-/// The advance of a turn. The write is conditional on `from`, so of two plans over the same turn
-/// one commits, and the other one conflicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TurnAdvance {
-    /// The turn that was read.
-    pub from: u64,
-    /// The turn to write.
-    pub to: u64,
-}
-
-/// The write of a transaction to a team's load, or to the tombstone of a deleted team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadWrite {
-    /// Whether the team was deleted, so that its tombstone has the counters.
-    pub is_deleted: bool,
-    /// The change of the counters.
-    pub delta: LoadDelta,
-    /// The advance by the decisions of the transaction, if there are any.
-    pub turn: Option<TurnAdvance>,
-    /// Whether the transaction is conditional on the load even if no counter moves: a ticket or a
-    /// placeholder enters the team. Without the condition, it could enter behind the sweep of a
-    /// deleted team, and no job would find it.
-    requires_team: bool,
-}
-
-/// The item that has the counters of a user in a team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CounterItem {
-    /// The membership.
-    Membership,
-    /// The past counters of a user that is not a member.
-    PastCounters,
-    /// Past counters to create, on condition that neither they nor a membership exist.
-    NewPastCounters(PastCounters),
-}
-
-/// The write of a transaction to the counters of a user in a team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberWrite {
-    /// The change of the counters.
-    pub delta: MemberDelta,
-    /// The advance of the member's `last_turn`, if the transaction has a decision for the member.
-    pub turn: Option<TurnAdvance>,
-    /// The item that has the counters.
-    pub counter_item: CounterItem,
-}
-
-impl MemberWrite {
-    /// Returns the number of items in the transaction. The creation of counters also checks that
-    /// there is no membership.
-    #[must_use]
-    pub fn items(&self) -> usize {
-        match self.counter_item {
-            CounterItem::Membership | CounterItem::PastCounters => 1,
-            CounterItem::NewPastCounters(_) => 2,
-        }
-    }
-}
-
-/// The numbers of decisions, for the metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DecisionCounts {
-    /// Tickets that a strategy assigned.
-    pub assigned: usize,
-    /// Tickets that became unrouted.
-    pub unrouted: usize,
-    /// Tickets that began to wait with a team.
-    pub begun_waiting: usize,
-    /// Superseded events: newer events have set every field that they mention.
-    pub superseded: usize,
-}
-
-/// The writes of one transaction: tickets, and the counters that they change.
-#[derive(Debug, Clone, Default)]
-pub struct TransactionPlan {
-    /// The positions of the tasks in the batch.
-    pub tasks: Vec<usize>,
-    /// The tickets, each with the revision that was read; `None` for a new ticket.
-    pub tickets: Vec<(Option<u64>, Ticket)>,
-    /// Loads, by team.
-    pub loads: BTreeMap<TeamId, LoadWrite>,
-    /// Counters of members and of other users, by team and user.
-    pub members: BTreeMap<(TeamId, UserId), MemberWrite>,
-    /// The decisions of the transaction.
-    pub decisions: DecisionCounts,
-}
+use crate::{TeamId, Ticket, TicketId, Timestamp};
 
 /// The writes for a batch.
 #[derive(Debug, Default)]
@@ -115,7 +22,8 @@ pub struct Plan {
     pub superseded: usize,
 }
 
-/// Plans a batch, in which each ticket occurs once.
+/// Plans a batch, in which each ticket occurs once. Each ticket is planned over the result of those
+/// before it.
 ///
 /// # Errors
 /// The input that is missing, for the whole batch at once. So the number of read rounds does not
@@ -126,22 +34,21 @@ pub fn plan(
     input: &PlanningInput,
     now: Timestamp,
 ) -> Result<Plan, MissingInput> {
-    // Each ticket is planned over the result of those before it.
-    let mut current = input.clone();
+    let mut state = BatchState::new(input);
     let mut missing = MissingInput::default();
     let mut plan = Plan::default();
-    let mut groups: BTreeMap<Option<TeamId>, Vec<(usize, PlannedTicket, usize)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Option<TeamId>, Transactions> = BTreeMap::new();
     for (position, task) in tasks.iter().enumerate() {
-        match reconcile(tickets.get(&task.ticket_id), task, &mut current, now) {
+        match reconcile(tickets.get(&task.ticket_id), task, &mut state, now) {
             Ok(Reconciliation {
                 planned: Some(planned),
                 superseded,
             }) => {
-                let left = planned.before.as_ref().and_then(|before| before.team_id);
+                let left = planned.before.and_then(|before| before.team_id);
                 groups
                     .entry(planned.after.team_id.or(left))
                     .or_default()
-                    .push((position, planned, superseded));
+                    .add(position, planned, superseded);
             }
             Ok(Reconciliation {
                 planned: None,
@@ -158,212 +65,6 @@ pub fn plan(
     if !missing.is_empty() {
         return Err(missing);
     }
-    plan.groups = groups
-        .into_values()
-        .map(|planned| transactions(planned, input))
-        .collect();
+    plan.groups = groups.into_values().map(Transactions::finish).collect();
     Ok(plan)
-}
-
-/// Cuts the tickets of a team into transactions within the limit.
-fn transactions(
-    planned: Vec<(usize, PlannedTicket, usize)>,
-    input: &PlanningInput,
-) -> Vec<TransactionPlan> {
-    let mut transactions = Vec::new();
-    let mut current = TransactionPlan::default();
-    for (position, planned, superseded) in planned {
-        if current.items_with(&planned) > MAX_WRITES {
-            transactions.push(std::mem::take(&mut current));
-        }
-        current.add(position, planned, input);
-        current.decisions.superseded += superseded;
-    }
-    if !current.tasks.is_empty() {
-        transactions.push(current);
-    }
-    transactions
-        .iter_mut()
-        .for_each(TransactionPlan::drop_empty_writes);
-    transactions
-}
-
-impl TransactionPlan {
-    /// Returns the number of items of the transaction, condition checks included.
-    #[must_use]
-    pub fn items(&self) -> usize {
-        self.tickets.len()
-            + self.loads.len()
-            + self.members.values().map(MemberWrite::items).sum::<usize>()
-    }
-
-    /// Returns an upper bound of the number of items if this ticket is added.
-    fn items_with(&self, planned: &PlannedTicket) -> usize {
-        let versions = || planned.before.iter().chain([&planned.after]);
-        let checked = planned.placeholder.as_ref().and(planned.after.team_id);
-        let loads: BTreeSet<_> = versions()
-            .filter_map(|ticket| Some(ticket.adds_to_team()?.0))
-            .chain(checked)
-            .collect();
-        let members: BTreeSet<_> = versions()
-            .filter_map(|ticket| ticket.adds_to_member().map(|(team, user, _)| (team, user)))
-            .collect();
-        let more_loads = loads
-            .iter()
-            .filter(|team| !self.loads.contains_key(team))
-            .count();
-        let more_members = members
-            .iter()
-            .filter(|member| !self.members.contains_key(member))
-            .count();
-        // The creation of a placeholder also checks that there is no membership.
-        let checks = usize::from(planned.placeholder.is_some());
-        self.items() + 1 + more_loads + more_members + checks
-    }
-
-    /// Adds a ticket and the change of its counters.
-    fn add(&mut self, position: usize, planned: PlannedTicket, input: &PlanningInput) {
-        let PlannedTicket {
-            before,
-            after,
-            selected,
-            placeholder,
-        } = planned;
-        self.count_ticket(before.as_ref(), &after, placeholder, input);
-        if let Some(selected) = selected {
-            self.advance_turns(selected);
-        }
-        let place = |ticket: &Ticket| (ticket.state, ticket.team_id);
-        let has_moved = before.as_ref().map(place) != Some(place(&after));
-        let began = |state| usize::from(has_moved && after.state == state);
-        self.decisions.assigned += usize::from(selected.is_some());
-        self.decisions.unrouted += began(TicketState::Unrouted);
-        self.decisions.begun_waiting += began(TicketState::Waiting);
-        self.tasks.push(position);
-        self.tickets.push((before.map(|before| before.rev), after));
-    }
-
-    /// Moves the counters by the contribution of a ticket after, less that before.
-    fn count_ticket(
-        &mut self,
-        before: Option<&Ticket>,
-        after: &Ticket,
-        placeholder: Option<PastCounters>,
-        input: &PlanningInput,
-    ) {
-        let contribution = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
-        let (left, left_member) = before.map(contribution).unwrap_or_default();
-        let (entered, entered_member) = contribution(after);
-        if let Some((team, delta)) = left {
-            self.count_load(team, delta.negated(), false, input);
-        }
-        if let Some((team, user, delta)) = left_member {
-            self.count_member(team, user, delta.negated(), input);
-        }
-        if let Some((team, delta)) = entered {
-            let stays = left.is_some_and(|(left, _)| left == team);
-            self.count_load(team, delta, !stays, input);
-        }
-        if let Some((team, user, delta)) = entered_member {
-            self.count_member(team, user, delta, input);
-            if let (Some(past), Some(write)) = (placeholder, self.members.get_mut(&(team, user))) {
-                write.counter_item = CounterItem::NewPastCounters(past);
-                // A ticket that was closed in its first event may change no counter of the load.
-                // The placeholder still requires the team: a sweep that has passed would not
-                // remove it.
-                self.count_load(team, LoadDelta::default(), true, input);
-            }
-        }
-    }
-
-    /// Advances the turn of the team and of the selected member. Several decisions of one
-    /// transaction are one advance: from the turn that was read to that of the last decision.
-    fn advance_turns(&mut self, selected: SelectedMember) {
-        let SelectedMember {
-            team,
-            user,
-            turn,
-            last_turn,
-        } = selected;
-        let advance = |before: Option<TurnAdvance>, read: u64| {
-            let from = before.map_or(read, |before| before.from);
-            Some(TurnAdvance { from, to: turn })
-        };
-        if let Some(write) = self.loads.get_mut(&team) {
-            write.turn = advance(write.turn, turn - 1);
-        }
-        if let Some(write) = self.members.get_mut(&(team, user)) {
-            write.turn = advance(write.turn, last_turn);
-        }
-    }
-
-    fn count_load(
-        &mut self,
-        team: TeamId,
-        delta: LoadDelta,
-        requires_team: bool,
-        input: &PlanningInput,
-    ) {
-        let (is_deleted, delta) = match input.teams.get(&team) {
-            Some(TeamLookup::Found(_)) => (false, delta),
-            // The tombstone has no SLA counters: no endpoint shows those of a deleted team.
-            Some(TeamLookup::Deleted) => {
-                let delta = LoadDelta {
-                    sla_met: 0,
-                    sla_due: 0,
-                    ..delta
-                };
-                (true, delta)
-            }
-            Some(TeamLookup::NotFound) | None => return,
-        };
-        let empty = LoadWrite {
-            is_deleted,
-            delta: LoadDelta::default(),
-            turn: None,
-            requires_team: false,
-        };
-        let write = self.loads.entry(team).or_insert(empty);
-        write.delta = write.delta.plus(delta);
-        write.requires_team |= requires_team;
-    }
-
-    fn count_member(
-        &mut self,
-        team: TeamId,
-        user: UserId,
-        delta: MemberDelta,
-        input: &PlanningInput,
-    ) {
-        // The sweep of a deleted team removes its memberships with their counters.
-        if let Some(TeamLookup::Found(team_input)) = input.teams.get(&team) {
-            // The input has no counters that an earlier transaction of the batch creates. They
-            // exist when this one is written.
-            let counter_item = if team_input.member(user).is_some() {
-                CounterItem::Membership
-            } else {
-                CounterItem::PastCounters
-            };
-            let empty = MemberWrite {
-                delta: MemberDelta::default(),
-                turn: None,
-                counter_item,
-            };
-            let write = self.members.entry((team, user)).or_insert(empty);
-            write.delta = write.delta.plus(delta);
-        }
-    }
-
-    /// Drops writes with changes that cancel out. They cost write units, and their conditions could
-    /// conflict with other transactions.
-    fn drop_empty_writes(&mut self) {
-        self.loads.retain(|_, write| {
-            write.delta != LoadDelta::default() || write.turn.is_some() || write.requires_team
-        });
-        self.members.retain(|_, write| {
-            write.delta != MemberDelta::default()
-                || write.turn.is_some()
-                || matches!(write.counter_item, CounterItem::NewPastCounters(_))
-        });
-    }
 }

@@ -2,8 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::MemberInput;
-use crate::{Candidate, PassOverReason};
+use super::state::Standing;
 
 /// The position that a strategy gives to a member: the smallest rank is selected.
 ///
@@ -20,24 +19,10 @@ pub(super) struct Rank {
 }
 
 /// A member with the figures that a strategy compares.
-pub(super) struct RankedMember<'i> {
-    pub(super) member: &'i MemberInput,
-    /// The number of the member's skills that are topics of the ticket.
+#[derive(Clone, Copy)]
+pub(super) struct RankedMember<'s> {
+    pub(super) standing: &'s Standing,
+    /// The number of the member's skills that are topics of the ticket. 0 for a strategy that does
+    /// not compare skills.
     pub(super) matched_skills: u64,
-    /// Why the member is passed over; `None` if the member is eligible.
-    pub(super) pass_over_reason: Option<PassOverReason>,
-}
-
-impl RankedMember<'_> {
-    /// Returns the figures that the decision stores.
-    pub(super) fn candidate(&self) -> Candidate {
-        let membership = &self.member.membership;
-        Candidate {
-            user_id: membership.user.id,
-            open_tickets: membership.open_tickets,
-            last_turn: membership.last_turn,
-            matched_skills: self.matched_skills,
-            pass_over_reason: self.pass_over_reason,
-        }
-    }
 }

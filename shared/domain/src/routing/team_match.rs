@@ -13,8 +13,8 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use super::{MissingInput, PlanningInput, TeamMatch, UnmatchedTicket};
-use crate::{Load, RingPlace, TeamId, TicketId, Topics};
+use super::{MissingInput, TeamMatch, UnmatchedTicket, state::BatchState};
+use crate::{Folded, Load, RingPlace, TeamId, TicketId, Topics};
 
 /// The maximum number of entries of one topic that are read for one ticket.
 pub const MAX_ENTRIES: usize = 1000;
@@ -252,19 +252,20 @@ impl Rated {
 /// The team to read, or the ticket that needs a match: its first one, one for its present topics,
 /// or the next one after a team that was deleted or no longer matches.
 pub(super) fn matched_team(
-    input: &PlanningInput,
+    state: &mut BatchState<'_>,
     ticket_id: &TicketId,
-    topics: &Topics,
+    topics: &[&Folded],
 ) -> Result<Option<TeamId>, MissingInput> {
-    if topics.as_slice().is_empty() {
+    if topics.is_empty() {
         return Ok(None);
     }
     let unmatched = |rejected| UnmatchedTicket {
         ticket_id: ticket_id.clone(),
-        topics: topics.clone(),
+        topics: topics.iter().copied().cloned().collect(),
         rejected,
     };
-    let Some(team_match) = input
+    let Some(team_match) = state
+        .input()
         .team_matches
         .get(ticket_id)
         .filter(|team_match| team_match.topics == *topics)
@@ -274,8 +275,8 @@ pub(super) fn matched_team(
     let Some(team) = team_match.team else {
         return Ok(None);
     };
-    match input.team_input(team)? {
-        Some(team_input) if topics.matched(&team_input.specializations) > 0 => Ok(Some(team)),
+    match state.team(team)? {
+        Some(found) if found.team.specializations.matched(topics) > 0 => Ok(Some(team)),
         Some(_) | None => Err(MissingInput::team_match(unmatched(Some(team)))),
     }
 }

@@ -1,6 +1,9 @@
 //! Properties of plans, over a simulated table that applies them and asserts their conditions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use uuid::Uuid;
@@ -12,6 +15,7 @@ mod closing;
 mod counters;
 mod order;
 mod partial_events;
+mod reference;
 mod rotation;
 mod simulation;
 mod strategies;
@@ -21,9 +25,9 @@ mod versions;
 
 use self::simulation::{SimulatedTable, team_input_mut};
 use super::{
-    CounterItem, LoadWrite, MAX_WRITES, MemberInput, MemberWrite, MissingInput, PlanningInput,
-    TeamInput, TeamLookup, TeamMatcher, TicketTask, TopicEntry, TopicPage, TransactionPlan,
-    Trigger, UnmatchedTicket, candidates, plan,
+    CounterItem, LoadWrite, MAX_WRITES, MemberWrite, MissingInput, PlanningInput, TeamInput,
+    TeamLookup, TeamMatcher, TicketTask, TopicEntry, TopicPage, TransactionPlan, Trigger,
+    UnmatchedTicket, candidates, plan,
 };
 use crate::{
     Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId,
@@ -78,11 +82,11 @@ fn event(ticket: usize, at: i64, team: Option<TeamId>) -> TicketEvent {
     TicketEvent {
         organization_id: OrganizationId::parse("o").unwrap(),
         kind: TicketEventKind::Snapshot,
-        version: EventVersion {
+        version: Arc::new(EventVersion {
             at: Timestamp::from_secs(1_736_000_000 + at),
             time: None,
             event_id: format!("e{at}"),
-        },
+        }),
         ticket: TicketSnapshot {
             status: Some(TicketStatus::New),
             team_id: team,

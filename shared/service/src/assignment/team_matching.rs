@@ -59,7 +59,7 @@ pub async fn candidate_teams(
 ) -> Result<Vec<TeamCandidate>, store::Error> {
     let unmatched = UnmatchedTicket {
         ticket_id: ticket.id.clone(),
-        topics: ticket.topics(),
+        topics: ticket.topics().into_iter().cloned().collect(),
         rejected: None,
     };
     let read = read_candidates(store, org, &[&unmatched]).await?;

@@ -366,7 +366,7 @@ pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<K
             Key::new(waiting_partition(org, team), by_urgency(ticket))
         }
         (TicketState::Unrouted, _) => {
-            let filter = TopicFilter::of(ticket.topics().as_slice());
+            let filter = TopicFilter::of(ticket.topics());
             Key::new(
                 unrouted_partition(org),
                 format!("{}#{filter}", by_urgency(ticket)),

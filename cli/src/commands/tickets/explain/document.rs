@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use muster_domain::{
-    Candidate, Folded, PassOverReason, QueueStrategy, Team, Ticket, Timestamp, User, UserId,
-    routing::{MemberInput, TeamInput},
+    Candidate, Folded, Member, PassOverReason, QueueStrategy, Team, Ticket, Timestamp, User,
+    UserId, routing::TeamInput,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub(super) fn document(explained: &Explained) -> Value {
         "state": state.as_str(),
         "status": status.as_str(),
         "priority": priority.as_str(),
-        "topics": ticket.topics().as_slice().iter().map(Folded::as_str).collect::<Vec<_>>(),
+        "topics": ticket.topics().into_iter().map(Folded::as_str).collect::<Vec<_>>(),
         "created_at": created_at.iso8601(),
         "due_at": time(due_at),
         "resolved_at": time(resolved_at),
@@ -130,7 +130,7 @@ fn could_take_it(ticket: &Ticket, outlook: &Outlook) -> Value {
                 .iter()
                 .map(|input| {
                     let mut team = team_document(ticket, input);
-                    let topics = ticket.topics().matched(&input.specializations);
+                    let topics = input.team.specializations.matched(&ticket.topics());
                     team["matched_topics"] = json!(topics);
                     team
                 })
@@ -150,7 +150,7 @@ fn could_take_it(ticket: &Ticket, outlook: &Outlook) -> Value {
 }
 
 fn team_document(ticket: &Ticket, input: &TeamInput) -> Value {
-    let is_eligible = |member: &MemberInput| member.membership.is_eligible();
+    let is_eligible = |member: &Member| member.is_eligible();
     json!({
         "id": input.team.id.uuid().to_string(),
         "name": name_of(&input.team),
@@ -158,20 +158,16 @@ fn team_document(ticket: &Ticket, input: &TeamInput) -> Value {
     })
 }
 
-fn members(
-    ticket: &Ticket,
-    input: &TeamInput,
-    is_shown: impl Fn(&MemberInput) -> bool,
-) -> Vec<Value> {
+fn members(ticket: &Ticket, input: &TeamInput, is_shown: impl Fn(&Member) -> bool) -> Vec<Value> {
     let topics = ticket.topics();
-    let member = |member: &MemberInput| {
-        let user = &member.membership.user;
-        let eligible = member.membership.is_eligible();
+    let member = |member: &Member| {
+        let user = &member.user;
+        let eligible = member.is_eligible();
         json!({
             "user_id": user.id.uuid().to_string(),
             "name": user.name,
-            "open_tickets": member.membership.open_tickets,
-            "matched_skills": topics.matched(&member.skills),
+            "open_tickets": member.open_tickets,
+            "matched_skills": member.skills.matched(&topics),
             "eligible": eligible,
             "why_not": (!eligible).then(|| sentences::why_not(user.status)),
         })

@@ -148,7 +148,7 @@ async fn read_teams(
     let mut inputs = try_join_all(ids.map(|id| store.team_input(organization, id))).await?;
     let similar_inputs = inputs.split_off(matching.len());
     // The index can be older than the specializations of a team.
-    let still_matches = |input: &TeamInput| topics.matched(&input.specializations) > 0;
+    let still_matches = |input: &TeamInput| input.team.specializations.matched(&topics) > 0;
     Ok(Teams {
         matching: inputs.into_iter().flatten().filter(still_matches).collect(),
         similar: similar

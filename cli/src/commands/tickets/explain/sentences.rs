@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use muster_domain::{
     Candidate, Decision, Folded, Member, QueueStrategy, Reason, Team, Ticket, TicketState,
-    Timestamp, Topics, User, UserId, UserStatus, routing::TeamInput,
+    Timestamp, User, UserId, UserStatus, routing::TeamInput,
 };
 
 use super::read::{Explained, MAX_COMPARED, Outlook, Teams};
@@ -201,11 +201,11 @@ fn decided(decision: &Decision) -> String {
 }
 
 /// Returns the topics as they are compared, or the lack of them.
-fn topics(topics: &Topics) -> String {
-    if topics.as_slice().is_empty() {
+fn topics(topics: &[&Folded]) -> String {
+    if topics.is_empty() {
         return "none: the ticket has no category, subcategory or tags".to_owned();
     }
-    let topics: Vec<_> = topics.as_slice().iter().map(Folded::as_str).collect();
+    let topics: Vec<_> = topics.iter().map(|topic| topic.as_str()).collect();
     topics.join(", ")
 }
 
@@ -290,20 +290,17 @@ fn waiting(ticket: &Ticket, input: Option<&TeamInput>) -> String {
 }
 
 /// Returns a row for each member of a team.
-fn members_of<'t>(
-    ticket: &Ticket,
-    input: &'t TeamInput,
-) -> impl Iterator<Item = [String; 5]> + use<'t> {
+fn members_of(ticket: &Ticket, input: &TeamInput) -> impl Iterator<Item = [String; 5]> {
     let topics = ticket.topics();
     input.members.iter().map(move |member| {
         let Member {
             user, open_tickets, ..
-        } = &member.membership;
+        } = member;
         [
             user.name.clone(),
             user.id.uuid().to_string(),
             open_tickets.to_string(),
-            topics.matched(&member.skills).to_string(),
+            member.skills.matched(&topics).to_string(),
             why_not(user.status).to_owned(),
         ]
     })
@@ -321,8 +318,9 @@ pub(super) fn why_not(status: UserStatus) -> &'static str {
 
 /// Returns the names of a team's eligible members.
 fn eligible(input: &TeamInput) -> impl Iterator<Item = &str> {
-    let members = input.members.iter().map(|member| &member.membership);
-    members
+    input
+        .members
+        .iter()
         .filter(|member| member.is_eligible())
         .map(|member| member.user.name.as_str())
 }
@@ -340,7 +338,7 @@ fn unrouted(ticket: &Ticket, teams: &Teams) -> String {
                 specialization.\n"
             .to_owned();
     }
-    if topics.as_slice().is_empty() {
+    if topics.is_empty() {
         return "Who could take it: any team that an event names in team_id. Without topics, no team matches.\n"
             .to_owned();
     }
@@ -348,7 +346,7 @@ fn unrouted(ticket: &Ticket, teams: &Teams) -> String {
         let rows: Vec<_> = matching
             .iter()
             .map(|input| {
-                let shared = topics.matched(&input.specializations).to_string();
+                let shared = input.team.specializations.matched(&topics).to_string();
                 let [name, id, members] = team_cells(input);
                 [name, id, shared, members]
             })

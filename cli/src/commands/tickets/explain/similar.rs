@@ -1,6 +1,6 @@
 //! Similar words: the specializations that a ticket's topics resemble.
 
-use muster_domain::{Folded, Team, TeamId, Topics};
+use muster_domain::{Folded, Team, TeamId};
 
 /// The lowest similarity of a topic and a specialization that are shown.
 const LEAST: f64 = 0.6;
@@ -25,7 +25,7 @@ pub struct SimilarTeam {
 /// similar first, each team once, at most `limit`.
 #[must_use]
 pub fn similar_teams<'t>(
-    topics: &Topics,
+    topics: &[&Folded],
     teams: impl IntoIterator<Item = &'t Team>,
     limit: usize,
 ) -> Vec<SimilarTeam> {
@@ -38,9 +38,9 @@ pub fn similar_teams<'t>(
     found
 }
 
-fn most_similar(topics: &Topics, team: &Team) -> Option<SimilarTeam> {
+fn most_similar(topics: &[&Folded], team: &Team) -> Option<SimilarTeam> {
     let specializations = team.specializations.as_slice();
-    let pairs = topics.as_slice().iter().flat_map(|topic| {
+    let pairs = topics.iter().flat_map(|topic| {
         specializations.iter().map(move |specialization| {
             let folded = Folded::of(specialization);
             let score = similarity(topic.as_str(), folded.as_str());
@@ -96,6 +96,11 @@ mod tests {
         Team::create(id, organization, new, Timestamp::from_secs(1))
     }
 
+    fn similar<const N: usize>(topics: [&str; N], teams: &[Team], max: usize) -> Vec<SimilarTeam> {
+        let topics = topics.map(Folded::of);
+        similar_teams(&topics.each_ref(), teams, max)
+    }
+
     #[test]
     fn similar_specializations_come_in_order_of_similarity() {
         let teams = [
@@ -104,7 +109,7 @@ mod tests {
             team(3, &["Network access"]),
             team(4, &["Wireless network gear", "VPN"]),
         ];
-        let found = similar_teams(&Topics::of(["network", "Office printers"]), &teams, 5);
+        let found = similar(["network", "Office printers"], &teams, 5);
         let shown: Vec<_> = found
             .iter()
             .map(|near| (near.team, near.topic.as_str(), near.specialization.as_str()))
@@ -117,16 +122,16 @@ mod tests {
                 (teams[1].id, "network", "Netwrok"),
             ]
         );
-        assert_eq!(similar_teams(&Topics::of(["network"]), &teams, 1).len(), 1);
+        assert_eq!(similar(["network"], &teams, 1).len(), 1);
     }
 
     #[test]
     fn equal_or_unlike_specializations_are_left_out() {
         let teams = [team(1, &["VPN"]), team(2, &["DNS"])];
-        assert_eq!(similar_teams(&Topics::of(["vpn"]), &teams, 5), []);
-        assert_eq!(similar_teams(&Topics::default(), &teams, 5), []);
+        assert_eq!(similar(["vpn"], &teams, 5), []);
+        assert_eq!(similar([], &teams, 5), []);
         let words = [team(3, &["office chairs"])];
-        let found = similar_teams(&Topics::of(["Office Printers"]), &words, 5);
+        let found = similar(["Office Printers"], &words, 5);
         assert_eq!(found[0].specialization, "office chairs");
     }
 }

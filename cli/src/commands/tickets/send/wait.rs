@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     io,
+    sync::Arc,
     time::Duration,
 };
 
@@ -34,7 +35,7 @@ pub(super) struct Target {
     pub organization: OrganizationId,
     pub ticket: TicketId,
     /// The newest version that an event leaves in the ticket. `None` if no event leaves one.
-    version: Option<EventVersion>,
+    version: Option<Arc<EventVersion>>,
 }
 
 /// Returns the tickets of these events, in the order of their first events.
@@ -55,7 +56,7 @@ pub(super) fn targets(events: &[CheckedEvent]) -> VecDeque<Target> {
         }
         if leaves_version(event) {
             let version = &mut targets[position].version;
-            *version = version.take().max(Some(event.version.clone()));
+            *version = version.take().max(Some(Arc::clone(&event.version)));
         }
     }
     targets.into()
@@ -209,7 +210,10 @@ mod tests {
         ];
         let found: Vec<_> = targets(&events)
             .into_iter()
-            .map(|target| (target.ticket.to_string(), target.version.unwrap().event_id))
+            .map(|target| {
+                let version = target.version.unwrap();
+                (target.ticket.to_string(), version.event_id.clone())
+            })
             .collect();
         let expected = [("B", "e-1"), ("A", "e-2")];
         assert_eq!(

@@ -1,5 +1,7 @@
 //! The ticket events: `ticket.created`, `ticket.updated`, `ticket.unassigned`, `ticket.deleted`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{
@@ -39,7 +41,7 @@ pub fn ticket_event(body: &str, now: Timestamp) -> Result<TicketMessage, Poison>
         event: TicketEvent {
             organization_id,
             kind,
-            version,
+            version: Arc::new(version),
             ticket,
         },
         has_unknown_priority,
@@ -205,11 +207,11 @@ mod tests {
         let expected = TicketEvent {
             organization_id: OrganizationId::parse("acme").unwrap(),
             kind: TicketEventKind::Snapshot,
-            version: EventVersion {
+            version: Arc::new(EventVersion {
                 at: Timestamp::from_secs(1_736_062_200),
                 time: Some(Timestamp::from_secs(1_736_064_000)),
                 event_id: "e-1".to_owned(),
-            },
+            }),
             ticket: TicketSnapshot {
                 id: TicketId::parse("T-1").unwrap(),
                 status: Some(TicketStatus::InProgress),

@@ -4,9 +4,14 @@
 //! a field only if no newer event has set it. The team and the assignee have additional rules,
 //! because Muster also sets them by itself.
 
+use std::sync::Arc;
+
 use super::{
     super::{
-        MissingInput, PlanningInput, Selection, TeamInput, TeamLookup, select_member, team_match,
+        MissingInput,
+        select::{Selection, select_member},
+        state::{BatchState, Standing, TeamEntry, TeamState},
+        team_match,
     },
     SelectedMember, TicketTask, Trigger,
 };
@@ -20,10 +25,11 @@ use crate::{
     clippy::struct_excessive_bools,
     reason = "each is a separate fact of the events, in any combination"
 )]
-pub(super) struct Draft {
+pub(super) struct Draft<'t> {
     /// The ticket as it was read; `None` for a new one.
-    pub(super) before: Option<Ticket>,
-    pub(super) ticket: Ticket,
+    before: Option<&'t Ticket>,
+    /// Boxed, as a plan moves the ticket several times.
+    pub(super) ticket: Box<Ticket>,
     /// Whether an event changed the ticket, or is its first one.
     pub(super) has_changed: bool,
     /// The number of superseded events.
@@ -38,39 +44,32 @@ pub(super) struct Draft {
     previous: Option<UserId>,
     /// Whether the latest event that names a team names one that does not exist.
     names_missing_team: bool,
-    /// The version that a decision gives to the assignee.
-    version: EventVersion,
+    /// The version that a decision gives to the assignee: that of the newest event. `None` if no
+    /// event has mentioned a field.
+    version: Option<Arc<EventVersion>>,
 }
 
-impl Draft {
+impl<'t> Draft<'t> {
     /// Starts from the stored ticket, or from an empty one for a first event. Returns `None` if the
     /// task has no ticket to place.
     pub(super) fn start(
-        before: Option<&Ticket>,
-        task: &TicketTask,
-        input: &PlanningInput,
+        before: Option<&'t Ticket>,
+        task: &'t TicketTask,
+        state: &mut BatchState<'_>,
         now: Timestamp,
     ) -> Result<Option<Self>, MissingInput> {
         let (ticket, version) = match (before, &task.trigger) {
-            (Some(ticket), Trigger::Events(events)) => (ticket.clone(), newest(events).cloned()),
+            (Some(ticket), Trigger::Events(events)) => (Box::new(ticket.clone()), newest(events)),
             (Some(ticket), _) if ticket.state == TicketState::Deleted => return Ok(None),
-            (Some(ticket), _) => (ticket.clone(), ticket.versions.newest().cloned()),
-            (None, Trigger::Events(events)) => match (events.first(), newest(events).cloned()) {
-                (Some(first), version) => (new_ticket(first, now), version),
-                (None, _) => return Ok(None),
+            (Some(ticket), _) => (Box::new(ticket.clone()), ticket.versions.newest()),
+            (None, Trigger::Events(events)) => match events.first() {
+                Some(first) => (Box::new(new_ticket(first, now)), newest(events)),
+                None => return Ok(None),
             },
             (None, _) => return Ok(None),
         };
-        // No event has mentioned a field of the ticket, so an event that does must be newer than
-        // this version.
-        let oldest = || EventVersion {
-            at: ticket.created_at,
-            time: None,
-            event_id: String::new(),
-        };
-        let version = version.unwrap_or_else(oldest);
         let mut draft = Self {
-            before: before.cloned(),
+            before,
             ticket,
             has_changed: before.is_none(),
             superseded: 0,
@@ -81,18 +80,18 @@ impl Draft {
             // Events that do not mention the team leave it as it is: absent, and missing.
             names_missing_team: before
                 .is_some_and(|before| before.decision.reason == Reason::TeamMissing),
-            version,
+            version: version.cloned(),
         };
-        draft.leave_deleted_team(input)?;
+        draft.leave_deleted_team(state)?;
         Ok(Some(draft))
     }
 
     /// If the team of an open ticket was deleted, removes team and assignee. A deletion does not
     /// write the tickets of the team, so an event may find such a ticket before the sweep does.
-    fn leave_deleted_team(&mut self, input: &PlanningInput) -> Result<(), MissingInput> {
+    fn leave_deleted_team(&mut self, state: &mut BatchState<'_>) -> Result<(), MissingInput> {
         let ticket = &mut self.ticket;
         if let Some(team) = ticket.team_id.filter(|_| ticket.is_open())
-            && !matches!(input.team(team)?, TeamLookup::Found(_))
+            && !matches!(state.entry(team)?, TeamEntry::Found(_))
         {
             self.deleted_team = Some(team);
             ticket.team_id = None;
@@ -105,7 +104,7 @@ impl Draft {
     pub(super) fn apply_event(
         &mut self,
         event: &TicketEvent,
-        input: &PlanningInput,
+        state: &mut BatchState<'_>,
     ) -> Result<(), MissingInput> {
         let TicketEvent {
             organization_id: _,
@@ -123,7 +122,7 @@ impl Draft {
         if *kind == TicketEventKind::Deleted {
             ticket.state = TicketState::Deleted;
             // A version never decreases, even if the deletion is older than the status.
-            ticket.versions.status = ticket.versions.status.take().max(Some(version.clone()));
+            ticket.versions.status = ticket.versions.status.take().max(Some(Arc::clone(version)));
             self.has_changed = true;
             return Ok(());
         }
@@ -132,7 +131,7 @@ impl Draft {
         // The order matters: a move to another team clears the assignee, and the same event may
         // name a new one.
         if let Some(team) = snapshot.team_id {
-            self.apply_team(team, version, &mut merge, input)?;
+            self.apply_team(team, version, &mut merge, state)?;
         }
         self.apply_assignee(*kind, snapshot.assignee_id, &mut merge);
         self.has_changed |= merge.has_changed();
@@ -146,13 +145,13 @@ impl Draft {
         team: TeamId,
         version: &EventVersion,
         merge: &mut Merge<'_>,
-        input: &PlanningInput,
+        state: &mut BatchState<'_>,
     ) -> Result<(), MissingInput> {
         let ticket = &mut self.ticket;
         if !merge.wins_over(ticket.versions.team.as_ref()) {
             return Ok(());
         }
-        if input.team_input(team)?.is_none() {
+        if state.team(team)?.is_none() {
             // A team that does not exist counts as no team. The field keeps its version, so an
             // older event with an existing team still sets it.
             self.names_missing_team = true;
@@ -170,7 +169,7 @@ impl Draft {
                 _ => true,
             };
             let moves = ticket.team_id.is_some() && ticket.status.is_open();
-            let is_older = |assignee: &EventVersion| assignee < version;
+            let is_older = |assignee: &Arc<EventVersion>| **assignee < *version;
             if moves && (is_selected || ticket.versions.assignee.as_ref().is_none_or(is_older)) {
                 ticket.assignee_id = None;
                 self.is_adopted = false;
@@ -224,7 +223,7 @@ impl Draft {
     /// `may_match_team` permits a match by specializations for a ticket without a team.
     pub(super) fn place(
         &mut self,
-        input: &PlanningInput,
+        state: &mut BatchState<'_>,
         may_match_team: bool,
         now: Timestamp,
     ) -> Result<Option<SelectedMember>, MissingInput> {
@@ -243,17 +242,14 @@ impl Draft {
             }
             return Ok(None);
         }
-        let team_input = found_team(input, ticket.team_id)?;
-        if team_input.is_none() {
+        let team = found_team(state, ticket.team_id)?;
+        if team.is_none() {
             // `start` checks the team of an open ticket only. The team of this one may have been
             // deleted while the ticket was closed.
             ticket.team_id = None;
         }
-        let state_before = self.before.as_ref().map(|before| before.state);
-        if state_before == Some(TicketState::Closed)
-            && !self.is_adopted
-            && self.reopen(team_input, now)
-        {
+        let state_before = self.before.map(|before| before.state);
+        if state_before == Some(TicketState::Closed) && !self.is_adopted && self.reopen(team, now) {
             return Ok(None);
         }
         let ticket = &mut self.ticket;
@@ -264,17 +260,18 @@ impl Draft {
             }
             return Ok(None);
         }
-        self.route(input, may_match_team, now)
+        self.route(state, may_match_team, now)
     }
 
     /// Returns a reopened ticket to its previous assignee if that member is still eligible, without
     /// a turn. Otherwise removes the assignee, unless an event names that user, and returns false.
-    fn reopen(&mut self, team_input: Option<&TeamInput>, now: Timestamp) -> bool {
+    fn reopen(&mut self, team: Option<&mut TeamState<'_>>, now: Timestamp) -> bool {
         let ticket = &mut self.ticket;
         let assignee = ticket.assignee_id.take();
         let is_eligible = assignee
-            .and_then(|user| team_input?.member(user))
-            .is_some_and(|member| member.membership.is_eligible());
+            .zip(team)
+            .and_then(|(user, team)| Some(&team.standings[team.position(user)?]))
+            .is_some_and(Standing::is_eligible);
         if is_eligible {
             ticket.assignee_id = assignee;
             ticket.state = TicketState::Assigned;
@@ -291,7 +288,7 @@ impl Draft {
     /// Finds a team and a member for an open ticket without an assignee.
     fn route(
         &mut self,
-        input: &PlanningInput,
+        state: &mut BatchState<'_>,
         may_match_team: bool,
         now: Timestamp,
     ) -> Result<Option<SelectedMember>, MissingInput> {
@@ -300,11 +297,11 @@ impl Draft {
         if is_matched {
             // The field gets no version, so an older event that names a team still wins over the
             // match.
-            ticket.team_id = team_match::matched_team(input, &ticket.id, &ticket.topics())?;
+            ticket.team_id = team_match::matched_team(state, &ticket.id, &ticket.topics())?;
         }
-        if let Some(team_input) = found_team(input, ticket.team_id)? {
+        if let Some(team) = found_team(state, ticket.team_id)? {
             let replaces_missing_team = is_matched && self.names_missing_team;
-            Ok(self.select(team_input, replaces_missing_team, now))
+            Ok(self.select(team, replaces_missing_team, now))
         } else {
             let reason = match (may_match_team, self.names_missing_team) {
                 (false, _) => Reason::TeamDeleted,
@@ -321,7 +318,7 @@ impl Draft {
     /// Lets the team's strategy select a member. The ticket waits if no member is eligible.
     fn select(
         &mut self,
-        team_input: &TeamInput,
+        team: &mut TeamState<'_>,
         replaces_missing_team: bool,
         now: Timestamp,
     ) -> Option<SelectedMember> {
@@ -331,15 +328,15 @@ impl Draft {
             considered,
             eligible,
             candidates,
-        } = select_member(team_input, &self.ticket.topics(), self.previous);
-        let turn = selected.map(|_| team_input.load.turn + 1);
+        } = select_member(team, &self.ticket.topics(), self.previous);
+        let turn = selected.map(|_| team.turn + 1);
         let decision = Decision {
             reason: if selected.is_some() {
                 Reason::Strategy
             } else {
                 Reason::NoEligibleMember
             },
-            strategy: Some(team_input.team.queue_strategy),
+            strategy: Some(team.team.queue_strategy),
             turn,
             fallback,
             considered,
@@ -348,25 +345,29 @@ impl Draft {
             replaces_missing_team,
             decided_at: now,
         };
-        let Some((user, turn)) = selected.zip(turn) else {
+        let Some((position, turn)) = selected.zip(turn) else {
             self.wait_in(TicketState::Waiting, || decision);
             return None;
         };
+        let Standing {
+            user_id: user,
+            last_turn,
+            ..
+        } = team.standings[position];
         let ticket = &mut self.ticket;
         ticket.state = TicketState::Assigned;
         ticket.assignee_id = Some(user);
         // The version never decreases: an assignee that a later event removed must not return with
         // an older snapshot. While the ticket waits, the version stays, so that an older snapshot
         // may still name the assignee.
+        let decided = self.version.take().unwrap_or_else(|| oldest(ticket));
         let version = ticket.versions.assignee.take();
-        ticket.versions.assignee = version.max(Some(self.version.clone()));
+        ticket.versions.assignee = version.max(Some(decided));
         ticket.decision = decision;
-        let last_turn = team_input
-            .member(user)
-            .map_or(0, |member| member.membership.last_turn);
         Some(SelectedMember {
-            team: team_input.team.id,
+            team: team.team.id,
             user,
+            position,
             turn,
             last_turn,
         })
@@ -378,7 +379,7 @@ impl Draft {
         let ticket = &mut self.ticket;
         ticket.state = state;
         let decision = decision();
-        let stays = self.before.as_ref().is_some_and(|before| {
+        let stays = self.before.is_some_and(|before| {
             before.state == state
                 && before.team_id == ticket.team_id
                 && before.decision.reason == decision.reason
@@ -390,17 +391,26 @@ impl Draft {
 }
 
 /// Returns the team of a ticket, if it has one that exists.
-fn found_team(
-    input: &PlanningInput,
+fn found_team<'s, 'i>(
+    state: &'s mut BatchState<'i>,
     team: Option<TeamId>,
-) -> Result<Option<&TeamInput>, MissingInput> {
-    team.map_or(Ok(None), |team| input.team_input(team))
+) -> Result<Option<&'s mut TeamState<'i>>, MissingInput> {
+    team.map_or(Ok(None), |team| state.team(team))
 }
 
 /// Returns the newest version. Events are sorted by version, but an older one may come first in a
 /// redelivered batch.
-fn newest(events: &[TicketEvent]) -> Option<&EventVersion> {
+fn newest(events: &[TicketEvent]) -> Option<&Arc<EventVersion>> {
     events.iter().map(|event| &event.version).max()
+}
+
+/// Returns a version for a ticket without one. An event that mentions a field is newer.
+fn oldest(ticket: &Ticket) -> Arc<EventVersion> {
+    Arc::new(EventVersion {
+        at: ticket.created_at,
+        time: None,
+        event_id: String::new(),
+    })
 }
 
 /// Returns a ticket without any reported field, before its first event is merged.

@@ -3,7 +3,10 @@
 mod draft;
 
 use self::draft::Draft;
-use super::{MissingInput, PlanningInput};
+use super::{
+    MissingInput,
+    state::{BatchState, Contribution, Counters, MemberContribution},
+};
 use crate::{PastCounters, TeamId, Ticket, TicketEvent, TicketId, TicketState, Timestamp, UserId};
 
 /// The reason for which a ticket is planned.
@@ -33,18 +36,24 @@ pub struct TicketTask {
 pub(super) struct SelectedMember {
     pub(super) team: TeamId,
     pub(super) user: UserId,
+    /// The position of the member in the input.
+    position: usize,
     /// The turn that the decision takes: one above the team's turn before it.
     pub(super) turn: u64,
     /// The turn of the member's latest decision before this one.
     pub(super) last_turn: u64,
 }
 
-/// A ticket to write.
-#[derive(Debug, Clone)]
-pub(super) struct PlannedTicket {
+/// A ticket to write, and the counters that it moves.
+#[derive(Debug)]
+pub(super) struct PlannedTicket<'t> {
     /// The ticket as it was read; `None` for a new one.
-    pub(super) before: Option<Ticket>,
-    pub(super) after: Ticket,
+    pub(super) before: Option<&'t Ticket>,
+    pub(super) after: Box<Ticket>,
+    /// The contribution of the ticket before.
+    pub(super) left: Contribution,
+    /// The contribution of the ticket after.
+    pub(super) entered: Contribution,
     /// The decision, if a strategy made one.
     pub(super) selected: Option<SelectedMember>,
     /// The counters to create for an assignee that is not a member.
@@ -52,29 +61,28 @@ pub(super) struct PlannedTicket {
 }
 
 /// The result for a ticket.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Reconciliation {
+#[derive(Debug, Default)]
+pub(super) struct Reconciliation<'t> {
     /// The ticket to write. `None` if the ticket stays as it is.
-    pub(super) planned: Option<PlannedTicket>,
+    pub(super) planned: Option<PlannedTicket<'t>>,
     /// The number of superseded events: newer events have set every field that they mention.
     pub(super) superseded: usize,
 }
 
-/// Reconciles a ticket, and applies the result to the input.
+/// Reconciles a ticket, and applies the result to the state of the batch.
 ///
 /// # Errors
-/// The input that is missing. The input is then unchanged, so the caller can read it and
-/// plan the whole batch again.
-pub(super) fn reconcile(
-    before: Option<&Ticket>,
-    task: &TicketTask,
-    input: &mut PlanningInput,
+/// The input that is missing. The state is then unchanged.
+pub(super) fn reconcile<'t>(
+    before: Option<&'t Ticket>,
+    task: &'t TicketTask,
+    state: &mut BatchState<'_>,
     now: Timestamp,
-) -> Result<Reconciliation, MissingInput> {
-    let Some(mut draft) = Draft::start(before, task, input, now)? else {
+) -> Result<Reconciliation<'t>, MissingInput> {
+    let Some(mut draft) = Draft::start(before, task, state, now)? else {
         return Ok(Reconciliation::default());
     };
-    if !apply_trigger(&mut draft, &task.trigger, input)? {
+    if !apply_trigger(&mut draft, &task.trigger, state)? {
         return Ok(Reconciliation {
             planned: None,
             superseded: draft.superseded,
@@ -84,27 +92,28 @@ pub(super) fn reconcile(
     // the decisions of other teams would only add conflicts. The next event or pass routes the
     // ticket.
     let may_match_team = task.trigger != Trigger::TeamDeleted;
-    let selected = draft.place(input, may_match_team, now)?;
+    let selected = draft.place(state, may_match_team, now)?;
     let Draft {
-        before,
         ticket: mut after,
         superseded,
         ..
     } = draft;
-    if is_no_op(&task.trigger, before.as_ref(), &after) {
+    if is_no_op(&task.trigger, before, &after) {
         return Ok(Reconciliation::default());
     }
     after.rev += 1;
-    require_counters(before.as_ref(), &after, input)?;
-    let placeholder = placeholder(&after, input)?;
+    let (left, entered) = contributions(before, &after, selected, state)?;
+    let placeholder = placeholder(&entered, state)?;
     let planned = PlannedTicket {
         before,
         after,
+        left,
+        entered,
         selected,
         placeholder,
     };
-    // Every check that can fail is above this line, so the input changes as a whole or not at all.
-    apply(&planned, input);
+    // Every check that can fail is above this line, so the state changes as a whole or not at all.
+    apply(&planned, state);
     Ok(Reconciliation {
         planned: Some(planned),
         superseded,
@@ -116,15 +125,15 @@ pub(super) fn reconcile(
 /// Lists of tickets come from an eventually consistent index, and jobs are redelivered. So the
 /// ticket may have left the state for which a drain, a pass or a sweep found it.
 fn apply_trigger(
-    draft: &mut Draft,
+    draft: &mut Draft<'_>,
     trigger: &Trigger,
-    input: &PlanningInput,
+    batch: &mut BatchState<'_>,
 ) -> Result<bool, MissingInput> {
     let state = draft.ticket.state;
     Ok(match trigger {
         Trigger::Events(events) => {
             for event in events {
-                draft.apply_event(event, input)?;
+                draft.apply_event(event, batch)?;
             }
             draft.has_changed
         }
@@ -143,79 +152,64 @@ fn is_no_op(trigger: &Trigger, before: Option<&Ticket>, after: &Ticket) -> bool 
     stays && matches!(trigger, Trigger::Waiting | Trigger::Unrouted)
 }
 
-/// Checks that the input has the counters of every team and user that the ticket changes.
+/// Returns the contributions of a ticket before and after the batch.
 ///
-/// Placing a closed ticket requires neither, but its credit counts in both.
+/// Placing a closed ticket requires neither team nor assignee, but its credit counts in both.
 ///
 /// # Errors
-/// The teams and the past counters that are missing.
-fn require_counters(
+/// The teams and the past counters that were not read yet, of both contributions at once.
+fn contributions(
     before: Option<&Ticket>,
     after: &Ticket,
-    input: &PlanningInput,
-) -> Result<(), MissingInput> {
-    let mut missing = MissingInput::default();
-    for ticket in before.into_iter().chain([after]) {
-        let of_team = ticket.adds_to_team().map(|(team, _)| team);
-        let of_member = ticket.adds_to_member().map(|(team, user, _)| (team, user));
-        let team = of_team.or(of_member.map(|(team, _)| team));
-        if let Some(Err(more)) = team.map(|team| input.team(team)) {
+    selected: Option<SelectedMember>,
+    state: &mut BatchState<'_>,
+) -> Result<(Contribution, Contribution), MissingInput> {
+    let position = selected.map(|selected| selected.position);
+    let left = before.map_or_else(
+        || Ok(Contribution::default()),
+        |before| state.contribution(before, None),
+    );
+    match (left, state.contribution(after, position)) {
+        (Ok(left), Ok(entered)) => Ok((left, entered)),
+        (Err(missing), Ok(_)) | (Ok(_), Err(missing)) => Err(missing),
+        (Err(mut missing), Err(more)) => {
             missing.add(more);
-        } else if let Some((team, user)) = of_member
-            && let Some(team_input) = input.team_input(team)?
-            && team_input.member(user).is_none()
-            && !team_input.past_counters.contains_key(&user)
-        {
-            missing.past_counters.insert((team, user));
+            Err(missing)
         }
-    }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(missing)
     }
 }
 
 /// Returns the placeholder to create for an assignee that is not a member and has no past counters.
 fn placeholder(
-    after: &Ticket,
-    input: &PlanningInput,
+    entered: &Contribution,
+    state: &mut BatchState<'_>,
 ) -> Result<Option<PastCounters>, MissingInput> {
-    let Some((team, user, _)) = after.adds_to_member() else {
+    let Some(MemberContribution {
+        team,
+        user,
+        counters: Some(Counters::Absent),
+        ..
+    }) = entered.member
+    else {
         return Ok(None);
     };
-    let is_absent = |past: Option<&Option<PastCounters>>| past == Some(&None);
-    Ok(input
-        .team_input(team)?
-        .filter(|team_input| is_absent(team_input.past_counters.get(&user)))
-        .map(|team_input| PastCounters::placeholder(user, team_input.load.turn)))
+    let team = state.team(team)?;
+    Ok(team.map(|team| PastCounters::placeholder(user, team.turn)))
 }
 
-/// Applies a planned ticket to the input, so that the next ticket of the batch sees it.
-fn apply(planned: &PlannedTicket, input: &mut PlanningInput) {
-    let PlannedTicket {
-        before,
-        after,
-        selected,
-        placeholder,
-    } = planned;
-    if let Some(SelectedMember {
-        team, user, turn, ..
-    }) = *selected
-        && let Some(team_input) = input.team_input_mut(team)
+/// Applies a planned ticket to the state, so that the next ticket of the batch sees it.
+fn apply(planned: &PlannedTicket<'_>, state: &mut BatchState<'_>) {
+    if let Some(SelectedMember { team, position, .. }) = planned.selected
+        && let Ok(Some(team)) = state.team(team)
     {
-        team_input.load.turn = turn;
-        if let Some(member) = team_input.member_mut(user) {
-            member.membership.last_turn = turn;
-        }
+        team.advance(position);
     }
-    // Before the counters move: the ticket counts in the placeholder.
-    if let Some(past) = placeholder
-        && let Some(team_input) = after.team_id.and_then(|team| input.team_input_mut(team))
+    if let Some(past) = &planned.placeholder
+        && let Some(MemberContribution { team, .. }) = planned.entered.member
+        && let Ok(Some(team)) = state.team(team)
     {
-        team_input
-            .past_counters
-            .insert(past.user_id, Some(past.clone()));
+        team.add_placeholder(past.user_id);
     }
-    input.count(before.as_ref(), after);
+    state.count(&planned.left, -1);
+    state.count(&planned.entered, 1);
 }

@@ -7,9 +7,9 @@ use super::{
     round_robin,
 };
 
-pub(super) fn rank(ranked: &RankedMember<'_>) -> Rank {
+pub(super) fn rank(ranked: RankedMember<'_>) -> Rank {
     Rank {
-        open_tickets: ranked.member.membership.open_tickets,
+        open_tickets: ranked.standing.open_tickets,
         ..round_robin::rank(ranked)
     }
 }

@@ -9,9 +9,9 @@
 
 use super::super::rank::{Rank, RankedMember};
 
-pub(super) fn rank(ranked: &RankedMember<'_>) -> Rank {
+pub(super) fn rank(ranked: RankedMember<'_>) -> Rank {
     Rank {
-        last_turn: ranked.member.membership.last_turn,
+        last_turn: ranked.standing.last_turn,
         ..Rank::default()
     }
 }

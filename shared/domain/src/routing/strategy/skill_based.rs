@@ -10,7 +10,7 @@ use super::{
     least_busy,
 };
 
-pub(super) fn rank(ranked: &RankedMember<'_>) -> Rank {
+pub(super) fn rank(ranked: RankedMember<'_>) -> Rank {
     Rank {
         matched_skills: Reverse(ranked.matched_skills),
         ..least_busy::rank(ranked)

@@ -13,14 +13,7 @@ fn reassignment_by_event_takes_no_turn() {
     );
     let team_input = table.team_input(team_id(1));
     assert_eq!(team_input.load.turn, 1);
-    assert_eq!(
-        team_input
-            .member(user_id(102))
-            .unwrap()
-            .membership
-            .last_turn,
-        0
-    );
+    assert_eq!(team_input.member(user_id(102)).unwrap().last_turn, 0);
 }
 
 #[test]
@@ -66,11 +59,7 @@ fn former_member_keeps_counting_and_returns_with_counters() {
         Some((0, 1))
     );
     team_input_mut(&mut table.input, team_id(1)).toggle_membership(user_id(100));
-    let member = &table
-        .team_input(team_id(1))
-        .member(user_id(100))
-        .unwrap()
-        .membership;
+    let member = &table.team_input(team_id(1)).member(user_id(100)).unwrap();
     assert_eq!(
         (member.last_turn, member.resolved.tickets, member.rev),
         (1, 1, 3)

@@ -27,7 +27,7 @@ proptest! {
         for team in [1, 2].map(team_id) {
             let members = |table: &SimulatedTable| {
                 let mut members = table.team_input(team).members.clone();
-                members.sort_by_key(|member| member.membership.user.id);
+                members.sort_by_key(|member| member.user.id);
                 members
             };
             prop_assert_eq!(at_once.team_input(team).load, one_by_one.team_input(team).load);

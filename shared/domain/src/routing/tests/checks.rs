@@ -49,14 +49,14 @@ impl SimulatedTable {
             ),
             "SLA of {team:?}"
         );
-        for MemberInput { membership, .. } in &team_input.members {
+        for member in &team_input.members {
             let Member {
                 user,
                 open_tickets,
                 in_progress_tickets,
                 resolved,
                 ..
-            } = membership;
+            } = member;
             self.assert_user(
                 team,
                 user.id,

@@ -33,7 +33,6 @@ fn reopened_ticket_returns_to_eligible_assignee() {
     team_input_mut(&mut table.input, team_id(1))
         .member_mut(user_id(100))
         .unwrap()
-        .membership
         .user
         .status = UserStatus::Suspended;
     assert_eq!(table.send_event(6, |_| {}).assignee_id, Some(user_id(101)));

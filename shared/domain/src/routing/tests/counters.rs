@@ -39,7 +39,7 @@ prop_compose! {
             1 => TicketEventKind::Unassigned,
             _ => TicketEventKind::Deleted,
         };
-        event.version.event_id = format!("e{at}-{ticket}");
+        Arc::make_mut(&mut event.version).event_id = format!("e{at}-{ticket}");
         let [names_status, names_tags, names_creation, names_resolution, names_due] = mentioned;
         event.ticket.status = names_status.then_some(status);
         event.ticket.assignee_id = assignee.map(user_id);
@@ -89,7 +89,7 @@ impl SimulatedTable {
                     .team_input_mut(team)
                     .and_then(|team_input| team_input.members.get_mut(member))
                 {
-                    member.membership.user.status = if active {
+                    member.user.status = if active {
                         UserStatus::Active
                     } else {
                         UserStatus::Inactive

@@ -19,7 +19,7 @@ prop_compose! {
         assignee in select(vec![100_u128, 101, 102, 999]),
     ) -> TicketEvent {
         let mut event = event(0, at, Some(team_id(team)));
-        event.version.time = time.map(|time| Timestamp::from_secs(1_736_000_000 + time));
+        Arc::make_mut(&mut event.version).time = time.map(|time| Timestamp::from_secs(1_736_000_000 + time));
         event.ticket = TicketSnapshot {
             status: Some(status),
             priority: FieldUpdate::Set(priority),
@@ -60,7 +60,11 @@ fn outcome(table: &SimulatedTable) -> impl PartialEq + std::fmt::Debug + use<> {
         (sla_met, sla_due)
     });
     (
-        (ticket.status, ticket.priority, ticket.topics()),
+        (
+            ticket.status,
+            ticket.priority,
+            ticket.topics().into_iter().cloned().collect::<Topics>(),
+        ),
         (ticket.created_at, ticket.resolved_at, ticket.due_at),
         (ticket.credit(), sla),
         (ticket.team_id, ticket.assignee_id),
@@ -81,7 +85,7 @@ proptest! {
         let mut events = events;
         for (n, event) in events.iter_mut().enumerate() {
             // Ids of events are random, and unique.
-            event.version.event_id = format!("e{}", (n * 7 + 3) % 11);
+            Arc::make_mut(&mut event.version).event_id = format!("e{}", (n * 7 + 3) % 11);
         }
         events.sort_by(|a, b| a.version.cmp(&b.version));
         for event in &events {

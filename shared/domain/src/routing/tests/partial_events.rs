@@ -97,7 +97,7 @@ fn null_clears_a_field_and_makes_the_priority_medium() {
     });
     assert_eq!(
         (after.priority, after.topics()),
-        (Priority::Medium, Topics::default())
+        (Priority::Medium, Vec::new())
     );
     assert_eq!((after.due_at, after.resolved_at), (None, None));
 }
@@ -331,7 +331,6 @@ fn reopened_ticket_keeps_an_assignee_that_the_snapshot_names() {
     team_input_mut(&mut table.input, team_id(1))
         .member_mut(user_id(100))
         .unwrap()
-        .membership
         .user
         .status = UserStatus::Inactive;
     let (reopened, _) = table.send_partial(2, named(TicketStatus::Open));

@@ -35,8 +35,8 @@ impl SimulatedTable {
             .team_input(team_id(1))
             .members
             .iter()
-            .filter(|member| member.membership.is_eligible());
-        let mut eligible: BTreeSet<_> = members.map(|member| member.membership.user.id).collect();
+            .filter(|member| member.is_eligible());
+        let mut eligible: BTreeSet<_> = members.map(|member| member.user.id).collect();
         self.commit(&[TicketTask {
             ticket_id: id.clone(),
             trigger: Trigger::Events(vec![event]),

@@ -24,10 +24,7 @@ impl SimulatedTable {
     }
 
     pub(super) fn team_input(&self, team: TeamId) -> &TeamInput {
-        match &self.input.teams[&team] {
-            TeamLookup::Found(team_input) => team_input,
-            other => panic!("{other:?}"),
-        }
+        self.input.team_input(team)
     }
 
     fn team_inputs(&self) -> impl Iterator<Item = &TeamInput> {
@@ -42,7 +39,9 @@ impl SimulatedTable {
         let mut input = PlanningInput::default();
         let mut matcher = TeamMatcher::default();
         loop {
-            let missing = match plan(tasks, &self.tickets, &input, NOW) {
+            let planned = plan(tasks, &self.tickets, &input, NOW);
+            reference::assert_same(&planned, tasks, &self.tickets, &input, NOW);
+            let missing = match planned {
                 Ok(plan) => return plan,
                 Err(missing) => missing,
             };
@@ -66,21 +65,11 @@ impl SimulatedTable {
             }
             for (team, user) in &past_counters {
                 assert!(
-                    input
-                        .team_input(*team)
-                        .unwrap()
-                        .unwrap()
-                        .member(*user)
-                        .is_none(),
+                    input.team_input(*team).member(*user).is_none(),
                     "only for users who are not members"
                 );
                 assert!(
-                    !input
-                        .team_input(*team)
-                        .unwrap()
-                        .unwrap()
-                        .past_counters
-                        .contains_key(user),
+                    !input.team_input(*team).past_counters.contains_key(user),
                     "asked once"
                 );
             }
@@ -99,7 +88,12 @@ impl SimulatedTable {
     /// Matches teams by the index and the loads that the store would read.
     fn match_teams(&self, tickets: &[UnmatchedTicket], matcher: &mut TeamMatcher) {
         let page = |topic: &Folded| {
-            let knows = |team_input: &&TeamInput| team_input.specializations.contains(topic);
+            let knows = |team_input: &&TeamInput| {
+                let specializations = team_input.team.specializations.as_slice();
+                specializations
+                    .iter()
+                    .any(|text| Folded::of(text) == *topic)
+            };
             let place = |team: TeamId| RingPlace::of(&team.uuid().to_string());
             let entries = self
                 .team_inputs()
@@ -157,7 +151,9 @@ impl SimulatedTable {
 
     fn apply(&mut self, writes: &TransactionPlan) {
         for (rev, ticket) in &writes.tickets {
-            let before = self.tickets.insert(ticket.id.clone(), ticket.clone());
+            let before = self
+                .tickets
+                .insert(ticket.id.clone(), Ticket::clone(ticket));
             assert_eq!(before.as_ref().map(|ticket| ticket.rev), *rev);
             if ticket.decision.reason == Reason::Strategy
                 && before.is_none_or(|before| before.decision != ticket.decision)
@@ -224,7 +220,7 @@ impl SimulatedTable {
         let team_input = team_input_mut(&mut self.input, team);
         let (open_tickets, in_progress_tickets, resolved) =
             if *counter_item == CounterItem::Membership {
-                let member = &mut team_input.member_mut(user).expect("a member").membership;
+                let member = team_input.member_mut(user).expect("a member");
                 if let Some(turn) = turn {
                     assert_eq!(member.last_turn, turn.from);
                     member.last_turn = turn.to;
@@ -257,7 +253,7 @@ impl SimulatedTable {
     fn count_decision(&mut self, ticket: &Ticket) {
         let (team, user) = ticket.team_id.zip(ticket.assignee_id).expect("both");
         let member = self.team_input(team).member(user).expect("a member");
-        assert!(member.membership.is_eligible(), "{ticket:?}");
+        assert!(member.is_eligible(), "{ticket:?}");
         *self.decisions.entry((team, user)).or_default() += 1;
     }
 
@@ -311,7 +307,33 @@ pub(super) fn team_input_mut(input: &mut PlanningInput, team: TeamId) -> &mut Te
     input.team_input_mut(team).expect("the team exists")
 }
 
+impl PlanningInput {
+    fn team_input(&self, team: TeamId) -> &TeamInput {
+        match &self.teams[&team] {
+            TeamLookup::Found(team_input) => team_input,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn team_input_mut(&mut self, team: TeamId) -> Option<&mut TeamInput> {
+        match self.teams.get_mut(&team)? {
+            TeamLookup::Found(team_input) => Some(team_input),
+            TeamLookup::Deleted | TeamLookup::NotFound => None,
+        }
+    }
+}
+
 impl TeamInput {
+    pub(super) fn member(&self, user: UserId) -> Option<&Member> {
+        self.members.iter().find(|member| member.user.id == user)
+    }
+
+    pub(super) fn member_mut(&mut self, user: UserId) -> Option<&mut Member> {
+        self.members
+            .iter_mut()
+            .find(|member| member.user.id == user)
+    }
+
     pub(super) fn past(&self, user: UserId) -> Option<&PastCounters> {
         self.past_counters.get(&user)?.as_ref()
     }
@@ -321,9 +343,9 @@ impl TeamInput {
         if let Some(at) = self
             .members
             .iter()
-            .position(|member| member.membership.user.id == user)
+            .position(|member| member.user.id == user)
         {
-            let past = self.members.remove(at).membership.leaving();
+            let past = self.members.remove(at).leaving();
             self.past_counters.insert(user, Some(past));
         } else if let Some(Some(past)) = self.past_counters.remove(&user) {
             let n = user.uuid().as_u128();
@@ -335,7 +357,7 @@ impl TeamInput {
                 self.load.turn,
                 joined_at,
             );
-            self.members.push(MemberInput::new(member.unwrap()));
+            self.members.push(member.unwrap());
         }
     }
 
@@ -343,7 +365,7 @@ impl TeamInput {
     pub(super) fn without_open_tickets(mut self) -> Self {
         self.members
             .iter_mut()
-            .for_each(|member| member.membership.open_tickets = 0);
+            .for_each(|member| member.open_tickets = 0);
         self.past_counters
             .values_mut()
             .flatten()

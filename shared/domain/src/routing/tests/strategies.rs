@@ -1,6 +1,9 @@
 //! The order in which a strategy selects members.
 
-use super::*;
+use super::{
+    super::{select::select_member, state::TeamState},
+    *,
+};
 
 proptest! {
     #[test]
@@ -10,27 +13,34 @@ proptest! {
         previous in option::of(100..109_u128),
     ) {
         let (topics, previous) = (Topics::of(topics), previous.map(user_id));
-        let selection = crate::routing::select_member(&team_input, &topics, previous);
-        let eligible: Vec<_> = team_input.members.iter().filter(|member| member.membership.is_eligible()).collect();
+        let of_ticket: Vec<_> = topics.as_slice().iter().collect();
+        let mut state = TeamState::new(&team_input);
+        let selection = select_member(&mut state, &of_ticket, previous);
+        let matched_skills = |member: &Member| {
+            let skills = member.skills.as_slice().iter();
+            skills.filter(|skill| topics.as_slice().contains(&Folded::of(skill))).count()
+        };
+        let eligible: Vec<_> = team_input.members.iter().filter(|member| member.is_eligible()).collect();
         prop_assert_eq!(selection.eligible, eligible.len() as u64);
         prop_assert_eq!(selection.considered, team_input.members.len() as u64);
         prop_assert_eq!(selection.selected.is_some(), !eligible.is_empty());
         prop_assert!(selection.candidates.len() <= 3);
-        let Some(user) = selection.selected else { return Ok(()) };
+        let Some(position) = selection.selected else { return Ok(()) };
+        let user = team_input.members[position].user.id;
         prop_assert_eq!(selection.candidates[0].user_id, user);
-        let chosen = eligible.iter().find(|member| member.membership.user.id == user).expect("an eligible one");
+        let chosen = eligible.iter().find(|member| member.user.id == user).expect("an eligible one");
         // The previous assignee is selected only if no other member is eligible.
         prop_assert!(previous != Some(user) || eligible.len() == 1);
-        let others = || eligible.iter().filter(|member| Some(member.membership.user.id) != previous || eligible.len() == 1);
-        let (open, turn) = (chosen.membership.open_tickets, chosen.membership.last_turn);
-        let matched = topics.matched(&chosen.skills);
+        let others = || eligible.iter().filter(|member| Some(member.user.id) != previous || eligible.len() == 1);
+        let (open, turn) = (chosen.open_tickets, chosen.last_turn);
+        let matched = matched_skills(chosen);
         for other in others() {
-            let (other_open, other_turn) = (other.membership.open_tickets, other.membership.last_turn);
+            let (other_open, other_turn) = (other.open_tickets, other.last_turn);
             match team_input.team.queue_strategy {
                 QueueStrategy::RoundRobin => prop_assert!(turn <= other_turn),
                 QueueStrategy::LeastBusy => prop_assert!((open, turn) <= (other_open, other_turn)),
                 QueueStrategy::SkillBased => {
-                    let other_matched = topics.matched(&other.skills);
+                    let other_matched = matched_skills(other);
                     prop_assert!(matched > other_matched || (matched == other_matched && (open, turn) <= (other_open, other_turn)));
                 }
             }
@@ -54,7 +64,7 @@ proptest! {
             }
         }
         table.commit(&new_tickets(0..arriving, team_id(1), |_| Topics::default()));
-        let counts: Vec<_> = table.team_input(team_id(1)).members.iter().map(|member| member.membership.open_tickets).collect();
+        let counts: Vec<_> = table.team_input(team_id(1)).members.iter().map(|member| member.open_tickets).collect();
         let least = *counts.iter().min().unwrap();
         // A member that got a ticket has at most one more than the least busy member.
         for (before, after) in open.iter().zip(&counts) {

@@ -31,7 +31,6 @@ fn removed_assignee_does_not_return_with_older_event() {
     team_input_mut(&mut table.input, team_id(1))
         .member_mut(user_id(100))
         .unwrap()
-        .membership
         .user
         .status = UserStatus::Inactive;
     let unassigned = table.send_event(5, |event| {
@@ -71,14 +70,12 @@ fn waiting_ticket_accepts_assignee_of_older_event() {
     team_input_mut(&mut table.input, team_id(1))
         .member_mut(user_id(100))
         .unwrap()
-        .membership
         .user
         .status = UserStatus::Inactive;
     assert_eq!(table.send_event(5, |_| {}).state, TicketState::Waiting);
     team_input_mut(&mut table.input, team_id(1))
         .member_mut(user_id(100))
         .unwrap()
-        .membership
         .user
         .status = UserStatus::Active;
     table.commit(&[TicketTask {

@@ -1,5 +1,7 @@
 //! Tests of the conversions.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use muster_domain::{
     ApiKey, Contract, Description, EventVersion, FieldVersions, Fingerprint, Folded, Idempotency,
@@ -187,9 +189,9 @@ fn profile_round_trip_keeps_versions_and_mark() {
 #[test]
 fn ticket_versions_are_grouped_by_event() {
     let versions = TicketVersions {
-        status: Some(event_version("a#b")),
-        team: Some(event_version("a#b")),
-        assignee: Some(event_version("c")),
+        status: Some(Arc::new(event_version("a#b"))),
+        team: Some(Arc::new(event_version("a#b"))),
+        assignee: Some(Arc::new(event_version("c"))),
         ..TicketVersions::default()
     };
     let texts = ticket_version_texts(&versions);

@@ -1,6 +1,6 @@
 //! The item of a ticket, with its latest decision.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ pub(super) fn parse_ticket_versions(texts: &[String]) -> Option<TicketVersions> 
     let mut versions = TicketVersions::default();
     for text in texts {
         let (codes, version) = text.split_once('#')?;
-        let version = parse_version(version)?;
+        let version = Arc::new(parse_version(version)?);
         for code in codes.chars() {
             let field = match code {
                 's' => &mut versions.status,
@@ -113,7 +113,7 @@ pub(super) fn parse_ticket_versions(texts: &[String]) -> Option<TicketVersions> 
                 'a' => &mut versions.assignee,
                 _ => return None,
             };
-            *field = Some(version.clone());
+            *field = Some(Arc::clone(&version));
         }
     }
     Some(versions)

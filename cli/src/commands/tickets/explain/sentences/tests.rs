@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use muster_domain::{
     EventVersion, Load, NewTeam, OrganizationId, PassOverReason, Priority, Resolved, Tags, TeamId,
-    TeamName, TicketId, TicketStatus, TicketVersions,
+    TeamName, TicketId, TicketStatus, TicketVersions, Topics,
 };
 use uuid::Uuid;
 
@@ -81,7 +83,7 @@ fn explained(state: TicketState, reason: Reason, outlook: Outlook) -> Explained 
             id: TicketId::parse("INC-1").unwrap(),
             rev: 3,
             versions: TicketVersions {
-                status: Some(version),
+                status: Some(Arc::new(version)),
                 ..TicketVersions::default()
             },
             status: TicketStatus::Open,
@@ -213,7 +215,7 @@ fn unrouted_ticket_has_the_teams_that_could_take_it() {
     };
     assert!(text(none).contains("the organization has no teams."));
     let near = team(5, "Workplace", &["Printer"], people());
-    let similar = similar_teams(&Topics::of(["printers"]), [&near.team], 5);
+    let similar = similar_teams(&[&Folded::of("printers")], [&near.team], 5);
     let unrouted = text(Teams {
         matching: Vec::new(),
         similar: similar
