@@ -7,7 +7,12 @@
 
 mod calibration;
 mod drain;
+mod events;
 mod fixture;
+mod growth;
+mod handlers;
+mod invocation;
+mod recorder;
 mod report;
 
 use std::{env, time::Instant};
@@ -25,11 +30,23 @@ struct Part {
 }
 
 /// The parts, in the order of a run.
-const PARTS: [Part; 1] = [Part {
-    name: "drain",
-    summary: "500 waiting tickets, 20 people become eligible",
-    run: drain::run,
-}];
+const PARTS: [Part; 3] = [
+    Part {
+        name: "handlers",
+        summary: "each endpoint's handler, beside its calls to the table alone",
+        run: handlers::run,
+    },
+    Part {
+        name: "growth",
+        summary: "requests while teams, members and tickets grow",
+        run: growth::run,
+    },
+    Part {
+        name: "drain",
+        summary: "500 waiting tickets, 20 people become eligible",
+        run: drain::run,
+    },
+];
 
 /// The arguments of the command.
 struct Options {

@@ -1,0 +1,288 @@
+//! The calls of a handler to the table: which ones, one after the other or concurrently, and the
+//! capacity that they consume. Recorded calls can be sent again, without the handler.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{
+            BeforeSerializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
+            FinalizerInterceptorContextRef,
+        },
+    },
+    error::BoxError,
+    operation::{
+        batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
+        get_item::{GetItemInput, GetItemOutput},
+        put_item::{PutItemInput, PutItemOutput},
+        query::{QueryInput, QueryOutput},
+        transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemInput, UpdateItemOutput},
+    },
+    types::{ConsumedCapacity, ReturnConsumedCapacity},
+};
+use futures_util::future::try_join_all;
+
+/// Defines [`Call`] over the operations of the store.
+macro_rules! calls {
+    ($($operation:ident, $input:ident, $output:ident, $units:ident;)*) => {
+        /// The input of a call to the table.
+        #[derive(Debug, Clone)]
+        enum Call {
+            $($operation($input),)*
+        }
+
+        impl Call {
+            fn of(context: &BeforeSerializationInterceptorContextRef<'_>) -> Option<Self> {
+                $(if let Some(input) = context.input().downcast_ref::<$input>() {
+                    return Some(Self::$operation(input.clone()));
+                })*
+                None
+            }
+        }
+
+        fn request_capacity(context: &mut BeforeSerializationInterceptorContextMut<'_>) {
+            let input = context.input_mut();
+            $(if let Some(input) = input.downcast_mut::<$input>() {
+                input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
+            })*
+        }
+
+        fn add_capacity(context: &FinalizerInterceptorContextRef<'_>, recorded: &mut Recorded) {
+            let Some(Ok(output)) = context.output_or_error() else {
+                return;
+            };
+            $(if let Some(output) = output.downcast_ref::<$output>() {
+                recorded.$units += units(output.consumed_capacity());
+            })*
+        }
+    };
+}
+
+calls! {
+    GetItem, GetItemInput, GetItemOutput, read_units;
+    Query, QueryInput, QueryOutput, read_units;
+    BatchGetItem, BatchGetItemInput, BatchGetItemOutput, read_units;
+    PutItem, PutItemInput, PutItemOutput, write_units;
+    UpdateItem, UpdateItemInput, UpdateItemOutput, write_units;
+    TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput, write_units;
+}
+
+/// Returns the capacity of a call: one report, or one for each table.
+fn units<'r>(reports: impl IntoIterator<Item = &'r ConsumedCapacity>) -> f64 {
+    let units = reports
+        .into_iter()
+        .filter_map(ConsumedCapacity::capacity_units);
+    units.sum()
+}
+
+impl Call {
+    /// Returns the call to another table.
+    fn in_table(mut self, table: &str) -> Self {
+        let name = || Some(table.to_owned());
+        match &mut self {
+            Self::GetItem(input) => input.table_name = name(),
+            Self::Query(input) => input.table_name = name(),
+            Self::PutItem(input) => input.table_name = name(),
+            Self::UpdateItem(input) => input.table_name = name(),
+            Self::BatchGetItem(input) => {
+                let requested = input.request_items.take().into_iter().flatten();
+                let requested = requested.map(|(_, keys)| (table.to_owned(), keys));
+                input.request_items = Some(requested.collect::<HashMap<_, _>>());
+            }
+            Self::TransactWriteItems(input) => {
+                for item in input.transact_items.iter_mut().flatten() {
+                    if let Some(put) = &mut item.put {
+                        table.clone_into(&mut put.table_name);
+                    }
+                    if let Some(update) = &mut item.update {
+                        table.clone_into(&mut update.table_name);
+                    }
+                    if let Some(delete) = &mut item.delete {
+                        table.clone_into(&mut delete.table_name);
+                    }
+                    if let Some(check) = &mut item.condition_check {
+                        table.clone_into(&mut check.table_name);
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    /// Sends the call.
+    async fn send(self, client: &Client) -> anyhow::Result<()> {
+        match self {
+            Self::GetItem(it) => drop(send_get(it, client).await?),
+            Self::Query(it) => drop(send_query(it, client).await?),
+            Self::UpdateItem(it) => drop(send_update(it, client).await?),
+            Self::PutItem(it) => drop(
+                PutItemInput::builder()
+                    .set_table_name(it.table_name)
+                    .set_item(it.item)
+                    .set_condition_expression(it.condition_expression)
+                    .set_expression_attribute_names(it.expression_attribute_names)
+                    .set_expression_attribute_values(it.expression_attribute_values)
+                    .set_return_values_on_condition_check_failure(
+                        it.return_values_on_condition_check_failure,
+                    )
+                    .send_with(client)
+                    .await?,
+            ),
+            Self::BatchGetItem(it) => drop(
+                BatchGetItemInput::builder()
+                    .set_request_items(it.request_items)
+                    .send_with(client)
+                    .await?,
+            ),
+            Self::TransactWriteItems(it) => drop(
+                TransactWriteItemsInput::builder()
+                    .set_transact_items(it.transact_items)
+                    .send_with(client)
+                    .await?,
+            ),
+        }
+        Ok(())
+    }
+}
+
+async fn send_get(it: GetItemInput, client: &Client) -> anyhow::Result<GetItemOutput> {
+    let get = GetItemInput::builder()
+        .set_table_name(it.table_name)
+        .set_key(it.key)
+        .set_consistent_read(it.consistent_read)
+        .set_projection_expression(it.projection_expression)
+        .set_expression_attribute_names(it.expression_attribute_names);
+    Ok(get.send_with(client).await?)
+}
+
+async fn send_query(it: QueryInput, client: &Client) -> anyhow::Result<QueryOutput> {
+    let query = QueryInput::builder()
+        .set_table_name(it.table_name)
+        .set_index_name(it.index_name)
+        .set_select(it.select)
+        .set_limit(it.limit)
+        .set_consistent_read(it.consistent_read)
+        .set_scan_index_forward(it.scan_index_forward)
+        .set_exclusive_start_key(it.exclusive_start_key)
+        .set_key_condition_expression(it.key_condition_expression)
+        .set_filter_expression(it.filter_expression)
+        .set_projection_expression(it.projection_expression)
+        .set_expression_attribute_names(it.expression_attribute_names)
+        .set_expression_attribute_values(it.expression_attribute_values);
+    Ok(query.send_with(client).await?)
+}
+
+async fn send_update(it: UpdateItemInput, client: &Client) -> anyhow::Result<UpdateItemOutput> {
+    let update = UpdateItemInput::builder()
+        .set_table_name(it.table_name)
+        .set_key(it.key)
+        .set_update_expression(it.update_expression)
+        .set_condition_expression(it.condition_expression)
+        .set_expression_attribute_names(it.expression_attribute_names)
+        .set_expression_attribute_values(it.expression_attribute_values)
+        .set_return_values(it.return_values)
+        .set_return_values_on_condition_check_failure(it.return_values_on_condition_check_failure);
+    Ok(update.send_with(client).await?)
+}
+
+/// The recorded calls by round trip. Calls of one round trip ran concurrently.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    steps: Vec<Vec<Call>>,
+    in_flight: usize,
+    pub read_units: f64,
+    pub write_units: f64,
+}
+
+impl Recorded {
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    pub fn round_trips(&self) -> f64 {
+        self.steps.len() as f64
+    }
+
+    /// Returns the calls to another table.
+    pub fn in_table(self, table: &str) -> Self {
+        let steps = self.steps.into_iter();
+        let steps = steps.map(|calls| calls.into_iter().map(|call| call.in_table(table)).collect());
+        Self {
+            steps: steps.collect(),
+            ..self
+        }
+    }
+
+    /// Sends the calls again, in the recorded order.
+    ///
+    /// # Errors
+    /// A call fails.
+    pub async fn replay(self, client: &Client) -> anyhow::Result<()> {
+        for calls in self.steps {
+            try_join_all(calls.into_iter().map(|call| call.send(client))).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Records the calls of a client, and requests the report of the capacity that they consume.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Arc<Mutex<Recorded>>);
+
+impl Recorder {
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the calls since the last time, and forgets them.
+    pub fn take(&self) -> Recorded {
+        std::mem::take(&mut *self.recorded())
+    }
+}
+
+impl Intercept for Recorder {
+    fn name(&self) -> &'static str {
+        "Recorder"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let call = Call::of(context).ok_or("a call of an operation that is not recorded")?;
+        let mut recorded = self.recorded();
+        if recorded.in_flight == 0 {
+            recorded.steps.push(Vec::new());
+        }
+        recorded.in_flight += 1;
+        let step = recorded.steps.last_mut().ok_or("no round trip has begun")?;
+        step.push(call);
+        Ok(())
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        request_capacity(context);
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut recorded = self.recorded();
+        recorded.in_flight -= 1;
+        add_capacity(context, &mut recorded);
+        Ok(())
+    }
+}
