@@ -113,14 +113,7 @@ impl Organization {
 
     /// Creates the team with this number.
     pub async fn add_team(&self, n: u32, strategy: QueueStrategy) -> anyhow::Result<TeamId> {
-        let new = NewTeam {
-            name: TeamName::parse(&format!("Team {n}"))?,
-            description: None,
-            lead_id: None,
-            queue_strategy: strategy,
-            specializations: Tags::default(),
-        };
-        let team = Team::create(team_id(n), self.id.clone(), new, CREATED);
+        let team = new_team(&self.id, n, strategy)?;
         let response = RenderedResponse::created(String::new(), None);
         self.store().create_team(&team, &response, None).await?;
         Ok(team.id)
@@ -184,6 +177,22 @@ pub fn team_id(n: u32) -> TeamId {
     TeamId::new(Uuid::from_u128(
         0x019b_b000_0000_7000_8000_0000_0000_0000 + u128::from(n),
     ))
+}
+
+/// Returns the team with this number, without members and specializations.
+pub fn new_team(
+    organization: &OrganizationId,
+    n: u32,
+    strategy: QueueStrategy,
+) -> anyhow::Result<Team> {
+    let new = NewTeam {
+        name: TeamName::parse(&format!("Team {n}"))?,
+        description: None,
+        lead_id: None,
+        queue_strategy: strategy,
+        specializations: Tags::default(),
+    };
+    Ok(Team::create(team_id(n), organization.clone(), new, CREATED))
 }
 
 /// Returns the id of the user with this number.

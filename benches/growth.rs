@@ -4,8 +4,7 @@
 
 use std::time::Instant;
 
-use anyhow::Context;
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::Client;
 use muster_cli::emulator;
 use muster_domain::{QueueStrategy::LeastBusy, TeamId, UserStatus};
 use muster_service::{http::Deps, store::Table};
@@ -15,10 +14,11 @@ use crate::{
     Options,
     calibration::{Yardstick, median},
     events,
-    fixture::{Fixture, Item, Organization, function_runtime, string, team_id, user_id},
+    fixture::{Fixture, Organization, function_runtime},
     invocation::{Invocation, handle},
-    recorder::Recorder,
+    recorder::{Recorded, Recorder},
     report::{Aim, Figure, Unit},
+    seed::Seed,
 };
 
 /// The runs of which a time is the median.
@@ -97,7 +97,7 @@ async fn measure(fixture: &Fixture, axis: Axis) -> anyhow::Result<Vec<Figure>> {
     for n in 0..MEMBERS {
         org.add_member(team, n, &["VPN", "DNS"]).await?;
     }
-    let seed = Seed::read(fixture, &org, team).await?;
+    let seed = Seed::read(fixture, &org).await?;
     let mut sizes = Vec::new();
     let mut present = [
         (Axis::Teams, 1),
@@ -111,7 +111,14 @@ async fn measure(fixture: &Fixture, axis: Axis) -> anyhow::Result<Vec<Figure>> {
             } else {
                 grown.sizes()[0]
             };
-            seed.grow(&org, *grown, *count..wanted).await?;
+            let numbers = *count..wanted;
+            if !numbers.is_empty() {
+                match grown {
+                    Axis::Teams => seed.add_teams(&org, numbers).await?,
+                    Axis::Members => seed.add_members(&org, 0, numbers).await?,
+                    Axis::Tickets => seed.add_tickets(&org, numbers).await?,
+                }
+            }
             *count = wanted;
         }
         sizes.push((size, requests(fixture, &org, team, size).await?));
@@ -172,7 +179,7 @@ async fn requests(
 }
 
 impl Cost {
-    fn new(recorded: &crate::recorder::Recorded, seconds: Vec<f64>) -> Self {
+    fn new(recorded: &Recorded, seconds: Vec<f64>) -> Self {
         Self {
             round_trips: recorded.round_trips(),
             read_units: recorded.read_units,
@@ -219,114 +226,4 @@ fn figures(axis: Axis, sizes: &[(u32, Vec<(&'static str, Cost)>)]) -> Vec<Figure
         }
     }
     figures
-}
-
-/// Items that the service wrote, of which further ones are copies with other ids.
-struct Seed {
-    team: TeamId,
-    /// The team, its load and its name.
-    team_items: [Item; 3],
-    member: Item,
-    ticket: Item,
-}
-
-impl Seed {
-    /// Assigns a ticket, and reads the items of the organization.
-    async fn read(fixture: &Fixture, org: &Organization, team: TeamId) -> anyhow::Result<Self> {
-        let deps = events::assignment(fixture, org.table());
-        let ticket = events::new_ticket(&org.id, team, "TKT-0", 0);
-        events::assign(&deps, events::batch(&[ticket])?).await?;
-        let (pk, id) = (format!("ORG#{}", org.id), team.uuid());
-        let partition = format!("{pk}#TEAM#{id}");
-        let member = format!("MEMBER#{}", user_id(0).uuid());
-        Ok(Self {
-            team,
-            team_items: [
-                org.item(&pk, &format!("TEAM#{id}")).await?,
-                org.item(&partition, "LOAD").await?,
-                org.item(&format!("{pk}#NAMES"), "NAME#team 0").await?,
-            ],
-            member: org.item(&partition, &member).await?,
-            ticket: org.item(&format!("{pk}#TICKET#TKT-0"), "TICKET").await?,
-        })
-    }
-
-    /// Writes the items with these numbers, and the counters.
-    async fn grow(
-        &self,
-        org: &Organization,
-        axis: Axis,
-        numbers: std::ops::Range<u32>,
-    ) -> anyhow::Result<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let (pk, count) = (format!("ORG#{}", org.id), numbers.end);
-        let partition = format!("{pk}#TEAM#{}", self.team.uuid());
-        // A part at a time, so that the items of a large organization need little memory.
-        for start in numbers.clone().step_by(1_000) {
-            let part = start..numbers.end.min(start.saturating_add(1_000));
-            org.put(part.flat_map(|n| self.copies(axis, n)).collect())
-                .await?;
-        }
-        let (sk_pk, sk, attribute) = match axis {
-            Axis::Teams => (pk, "ORG".to_owned(), "team_count"),
-            Axis::Members => {
-                set(org, &partition, "LOAD", "eligible", count).await?;
-                (pk, format!("TEAM#{}", self.team.uuid()), "member_count")
-            }
-            Axis::Tickets => (partition, "LOAD".to_owned(), "open_tickets"),
-        };
-        set(org, &sk_pk, &sk, attribute, count).await
-    }
-
-    /// Returns the items with this number.
-    fn copies(&self, axis: Axis, n: u32) -> Vec<Item> {
-        match axis {
-            Axis::Teams => {
-                let (old, new) = (self.team.uuid().to_string(), team_id(n).uuid().to_string());
-                let replaced = self.team_items.iter().map(|item| {
-                    let item = replaced(item, &old, &new);
-                    let item = replaced(&item, "Team 0", &format!("Team {n}"));
-                    replaced(&item, "team 0", &format!("team {n}"))
-                });
-                replaced.collect()
-            }
-            Axis::Members => {
-                let (old, new) = (user_id(0).uuid().to_string(), user_id(n).uuid().to_string());
-                vec![replaced(&self.member, &old, &new)]
-            }
-            Axis::Tickets => vec![replaced(&self.ticket, "TKT-0", &format!("TKT-{n}"))],
-        }
-    }
-}
-
-/// Returns an item with a text in all its strings replaced.
-fn replaced(item: &Item, old: &str, new: &str) -> Item {
-    let attributes = item.iter().map(|(name, value)| {
-        let value = match value {
-            AttributeValue::S(text) => string(text.replace(old, new)),
-            other => other.clone(),
-        };
-        (name.clone(), value)
-    });
-    attributes.collect()
-}
-
-/// Sets a counter of an item.
-async fn set(
-    org: &Organization,
-    pk: &str,
-    sk: &str,
-    attribute: &str,
-    count: u32,
-) -> anyhow::Result<()> {
-    let update = org.client.update_item().table_name(&org.table);
-    let update = update.key("pk", string(pk)).key("sk", string(sk));
-    let update = update
-        .update_expression("SET #a = :a")
-        .expression_attribute_names("#a", attribute)
-        .expression_attribute_values(":a", AttributeValue::N(count.to_string()));
-    update.send().await.context("a counter is set")?;
-    Ok(())
 }

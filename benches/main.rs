@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "further parts use the rest of the report")]
 
 mod calibration;
+mod cost;
 mod drain;
 mod events;
 mod fixture;
@@ -14,6 +15,8 @@ mod handlers;
 mod invocation;
 mod recorder;
 mod report;
+mod routing;
+mod seed;
 
 use std::{env, time::Instant};
 
@@ -30,16 +33,26 @@ struct Part {
 }
 
 /// The parts, in the order of a run.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 5] = [
     Part {
         name: "handlers",
         summary: "each endpoint's handler, beside its calls to the table alone",
         run: handlers::run,
     },
     Part {
+        name: "routing",
+        summary: "tickets per second through the planner, and through the function `assignment`",
+        run: routing::run,
+    },
+    Part {
         name: "growth",
         summary: "requests while teams, members and tickets grow",
         run: growth::run,
+    },
+    Part {
+        name: "cost",
+        summary: "dollars for a million requests and tickets; docs/cost.md",
+        run: cost::run,
     },
     Part {
         name: "drain",

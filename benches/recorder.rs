@@ -30,7 +30,7 @@ use futures_util::future::try_join_all;
 
 /// Defines [`Call`] over the operations of the store.
 macro_rules! calls {
-    ($($operation:ident, $input:ident, $output:ident, $units:ident;)*) => {
+    ($($operation:ident, $input:ident, $output:ident, $units:ident, $saved:ident;)*) => {
         /// The input of a call to the table.
         #[derive(Debug, Clone)]
         enum Call {
@@ -57,20 +57,24 @@ macro_rules! calls {
             let Some(Ok(output)) = context.output_or_error() else {
                 return;
             };
+            let input = context.input();
             $(if let Some(output) = output.downcast_ref::<$output>() {
-                recorded.$units += units(output.consumed_capacity());
+                let units = units(output.consumed_capacity());
+                recorded.$units += units;
+                let input = input.and_then(|input| input.downcast_ref::<$input>());
+                recorded.$saved += input.map_or(0.0, |input| input.saved(units));
             })*
         }
     };
 }
 
 calls! {
-    GetItem, GetItemInput, GetItemOutput, read_units;
-    Query, QueryInput, QueryOutput, read_units;
-    BatchGetItem, BatchGetItemInput, BatchGetItemOutput, read_units;
-    PutItem, PutItemInput, PutItemOutput, write_units;
-    UpdateItem, UpdateItemInput, UpdateItemOutput, write_units;
-    TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput, write_units;
+    GetItem, GetItemInput, GetItemOutput, read_units, saved_read_units;
+    Query, QueryInput, QueryOutput, read_units, saved_read_units;
+    BatchGetItem, BatchGetItemInput, BatchGetItemOutput, read_units, saved_read_units;
+    PutItem, PutItemInput, PutItemOutput, write_units, saved_write_units;
+    UpdateItem, UpdateItemInput, UpdateItemOutput, write_units, saved_write_units;
+    TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput, write_units, saved_write_units;
 }
 
 /// Returns the capacity of a call: one report, or one for each table.
@@ -79,6 +83,64 @@ fn units<'r>(reports: impl IntoIterator<Item = &'r ConsumedCapacity>) -> f64 {
         .into_iter()
         .filter_map(ConsumedCapacity::capacity_units);
     units.sum()
+}
+
+/// A call that would consume less capacity with fewer guarantees.
+trait Guaranteed {
+    /// Returns the saved part of its capacity.
+    fn saved(&self, units: f64) -> f64;
+}
+
+/// Returns the saved part of a read: an eventually consistent one costs half.
+fn saved_by_read(is_consistent: Option<bool>, units: f64) -> f64 {
+    if is_consistent == Some(true) {
+        units / 2.0
+    } else {
+        0.0
+    }
+}
+
+impl Guaranteed for GetItemInput {
+    fn saved(&self, units: f64) -> f64 {
+        saved_by_read(self.consistent_read, units)
+    }
+}
+
+impl Guaranteed for QueryInput {
+    fn saved(&self, units: f64) -> f64 {
+        saved_by_read(self.consistent_read, units)
+    }
+}
+
+impl Guaranteed for BatchGetItemInput {
+    fn saved(&self, units: f64) -> f64 {
+        let mut requested = self.request_items.iter().flat_map(HashMap::values);
+        saved_by_read(
+            requested.next().and_then(|keys| keys.consistent_read),
+            units,
+        )
+    }
+}
+
+impl Guaranteed for PutItemInput {
+    fn saved(&self, _: f64) -> f64 {
+        0.0
+    }
+}
+
+impl Guaranteed for UpdateItemInput {
+    fn saved(&self, _: f64) -> f64 {
+        0.0
+    }
+}
+
+impl Guaranteed for TransactWriteItemsInput {
+    /// A transaction doubles the capacity of each item, here of at most 1 KB, and not that of its
+    /// index entries.
+    #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
+    fn saved(&self, _: f64) -> f64 {
+        self.transact_items.as_ref().map_or(0, Vec::len) as f64
+    }
 }
 
 impl Call {
@@ -198,12 +260,26 @@ pub struct Recorded {
     in_flight: usize,
     pub read_units: f64,
     pub write_units: f64,
+    /// The part of `read_units` that eventually consistent reads would save.
+    saved_read_units: f64,
+    /// The part of `write_units` that writes without a transaction would save.
+    saved_write_units: f64,
 }
 
 impl Recorded {
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     pub fn round_trips(&self) -> f64 {
         self.steps.len() as f64
+    }
+
+    /// Returns the read units of the same reads with eventual consistency.
+    pub fn floor_read_units(&self) -> f64 {
+        self.read_units - self.saved_read_units
+    }
+
+    /// Returns the write units of the same writes without transactions.
+    pub fn floor_write_units(&self) -> f64 {
+        self.write_units - self.saved_write_units
     }
 
     /// Returns the calls to another table.

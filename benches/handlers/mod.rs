@@ -5,8 +5,8 @@
 //! second one, measured; and the recorded calls alone in the third one, measured too. The tables
 //! have equal items before each request, so the conditions of the recorded writes hold.
 
-mod cases;
-mod sides;
+pub mod cases;
+pub mod sides;
 
 use std::time::Instant;
 

@@ -83,9 +83,7 @@ impl Sides {
     pub async fn prepare(&mut self, case: &Case, n: usize) -> anyhow::Result<Prepared> {
         if let Some(before) = case.before {
             let body = self.send_to_all(&before(n)).await?;
-            if let Some(id) = body.pointer("/data/id").and_then(Value::as_str) {
-                id.clone_into(&mut self.created);
-            }
+            self.created = created_id(&body)?.unwrap_or_default();
         }
         let mut measured = (case.measured)(n);
         measured.target = measured.target.replace(CREATED_ID, &self.created);
@@ -106,7 +104,7 @@ impl Sides {
     }
 
     /// Sends a request with its effect to all tables, and returns the body of the response.
-    async fn send_to_all(&mut self, invocation: &Invocation) -> anyhow::Result<Value> {
+    async fn send_to_all(&mut self, invocation: &Invocation) -> anyhow::Result<Body> {
         self.renew_token().await?;
         let (calls, body) = self.record(invocation).await?;
         handle(invocation.request(&self.token)?, &self.handled).await?;
@@ -115,15 +113,11 @@ impl Sides {
     }
 
     /// Sends a request to the first table. Returns its calls, to the third one, and the response.
-    async fn record(&mut self, invocation: &Invocation) -> anyhow::Result<(Recorded, Value)> {
+    async fn record(&mut self, invocation: &Invocation) -> anyhow::Result<(Recorded, Body)> {
         self.requests += 1;
         self.recorder.take();
         let body = handle(invocation.request(&self.token)?, &self.recording).await?;
         let calls = self.recorder.take().in_table(&self.raw.table);
-        let body = match body {
-            Body::Text(text) if !text.is_empty() => serde_json::from_str(&text)?,
-            _ => Value::Null,
-        };
         Ok((calls, body))
     }
 
@@ -143,9 +137,22 @@ impl Sides {
     }
 }
 
+/// Returns the id of the resource in a response, if it has one.
+///
+/// # Errors
+/// The response is no JSON.
+pub fn created_id(body: &Body) -> anyhow::Result<Option<String>> {
+    let Body::Text(text) = body else {
+        return Ok(None);
+    };
+    let body: Value = serde_json::from_str(text)?;
+    let id = body.pointer("/data/id").and_then(Value::as_str);
+    Ok(id.map(str::to_owned))
+}
+
 /// Returns the dependencies of the functions over a table. The time stands still, so that a cached
 /// key does not expire, and the ids of teams follow each other.
-fn functions(table: Table) -> Deps {
+pub fn functions(table: Table) -> Deps {
     let mut deps = Deps::new(table);
     let now = Timestamp::now();
     deps.clock = Arc::new(move || now);
@@ -156,7 +163,7 @@ fn functions(table: Table) -> Deps {
 }
 
 /// Creates a table with an organization.
-async fn seeded(fixture: &Fixture) -> anyhow::Result<Organization> {
+pub async fn seeded(fixture: &Fixture) -> anyhow::Result<Organization> {
     let org = fixture.new_table().await?;
     let users = u32::try_from(FIRST_NEW_USER + IN_FLIGHT)?;
     org.add_users(users, UserStatus::Active).await?;
