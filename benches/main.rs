@@ -3,8 +3,6 @@
 //! A part measures on its own, and compares figures of one run only. Its module documents the
 //! workload.
 
-#![allow(dead_code, reason = "further parts use the rest of the report")]
-
 mod calibration;
 mod cost;
 mod drain;

@@ -26,6 +26,7 @@ use aws_sdk_dynamodb::{
     },
     types::{ConsumedCapacity, ReturnConsumedCapacity},
 };
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use futures_util::future::try_join_all;
 
 /// Defines [`Call`] over the operations of the store.
@@ -44,6 +45,12 @@ macro_rules! calls {
                 })*
                 None
             }
+
+            fn saving(&self) -> Saving {
+                match self {
+                    $(Self::$operation(input) => input.saving(),)*
+                }
+            }
         }
 
         fn request_capacity(context: &mut BeforeSerializationInterceptorContextMut<'_>) {
@@ -53,16 +60,18 @@ macro_rules! calls {
             })*
         }
 
-        fn add_capacity(context: &FinalizerInterceptorContextRef<'_>, recorded: &mut Recorded) {
+        fn add_capacity(
+            context: &FinalizerInterceptorContextRef<'_>,
+            saving: Saving,
+            recorded: &mut Recorded,
+        ) {
             let Some(Ok(output)) = context.output_or_error() else {
                 return;
             };
-            let input = context.input();
             $(if let Some(output) = output.downcast_ref::<$output>() {
                 let units = units(output.consumed_capacity());
                 recorded.$units += units;
-                let input = input.and_then(|input| input.downcast_ref::<$input>());
-                recorded.$saved += input.map_or(0.0, |input| input.saved(units));
+                recorded.$saved += saving.of(units);
             })*
         }
     };
@@ -85,61 +94,79 @@ fn units<'r>(reports: impl IntoIterator<Item = &'r ConsumedCapacity>) -> f64 {
     units.sum()
 }
 
-/// A call that would consume less capacity with fewer guarantees.
-trait Guaranteed {
-    /// Returns the saved part of its capacity.
-    fn saved(&self, units: f64) -> f64;
+/// The capacity that a call would save with fewer guarantees.
+#[derive(Debug, Clone, Copy)]
+enum Saving {
+    Nothing,
+    /// An eventually consistent read costs half.
+    Half,
+    /// A transaction doubles the capacity of each item, here of at most 1 KB, and not that of its
+    /// index entries.
+    Items(f64),
 }
 
-/// Returns the saved part of a read: an eventually consistent one costs half.
-fn saved_by_read(is_consistent: Option<bool>, units: f64) -> f64 {
-    if is_consistent == Some(true) {
-        units / 2.0
-    } else {
-        0.0
+impl Saving {
+    fn of(self, units: f64) -> f64 {
+        match self {
+            Self::Nothing => 0.0,
+            Self::Half => units / 2.0,
+            Self::Items(items) => items,
+        }
+    }
+
+    fn of_read(is_consistent: Option<bool>) -> Self {
+        if is_consistent == Some(true) {
+            Self::Half
+        } else {
+            Self::Nothing
+        }
     }
 }
 
+impl Storable for Saving {
+    type Storer = StoreReplace<Self>;
+}
+
+/// The input of a call, with the guarantees that it asks for.
+trait Guaranteed {
+    fn saving(&self) -> Saving;
+}
+
 impl Guaranteed for GetItemInput {
-    fn saved(&self, units: f64) -> f64 {
-        saved_by_read(self.consistent_read, units)
+    fn saving(&self) -> Saving {
+        Saving::of_read(self.consistent_read)
     }
 }
 
 impl Guaranteed for QueryInput {
-    fn saved(&self, units: f64) -> f64 {
-        saved_by_read(self.consistent_read, units)
+    fn saving(&self) -> Saving {
+        Saving::of_read(self.consistent_read)
     }
 }
 
 impl Guaranteed for BatchGetItemInput {
-    fn saved(&self, units: f64) -> f64 {
+    fn saving(&self) -> Saving {
         let mut requested = self.request_items.iter().flat_map(HashMap::values);
-        saved_by_read(
-            requested.next().and_then(|keys| keys.consistent_read),
-            units,
-        )
+        Saving::of_read(requested.next().and_then(|keys| keys.consistent_read))
     }
 }
 
 impl Guaranteed for PutItemInput {
-    fn saved(&self, _: f64) -> f64 {
-        0.0
+    fn saving(&self) -> Saving {
+        Saving::Nothing
     }
 }
 
 impl Guaranteed for UpdateItemInput {
-    fn saved(&self, _: f64) -> f64 {
-        0.0
+    fn saving(&self) -> Saving {
+        Saving::Nothing
     }
 }
 
 impl Guaranteed for TransactWriteItemsInput {
-    /// A transaction doubles the capacity of each item, here of at most 1 KB, and not that of its
-    /// index entries.
     #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
-    fn saved(&self, _: f64) -> f64 {
-        self.transact_items.as_ref().map_or(0, Vec::len) as f64
+    fn saving(&self) -> Saving {
+        Saving::Items(self.transact_items.as_ref().map_or(0, Vec::len) as f64)
     }
 }
 
@@ -327,9 +354,11 @@ impl Intercept for Recorder {
     fn read_before_execution(
         &self,
         context: &BeforeSerializationInterceptorContextRef<'_>,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let call = Call::of(context).ok_or("a call of an operation that is not recorded")?;
+        // The input is consumed before the capacity is known.
+        bag.interceptor_state().store_put(call.saving());
         let mut recorded = self.recorded();
         if recorded.in_flight == 0 {
             recorded.steps.push(Vec::new());
@@ -354,11 +383,12 @@ impl Intercept for Recorder {
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let saving = bag.load::<Saving>().copied().unwrap_or(Saving::Nothing);
         let mut recorded = self.recorded();
         recorded.in_flight -= 1;
-        add_capacity(context, &mut recorded);
+        add_capacity(context, saving, &mut recorded);
         Ok(())
     }
 }

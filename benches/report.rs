@@ -12,6 +12,7 @@ use crate::calibration::{Calibration, Yardstick};
 pub enum Unit {
     Seconds,
     PerSecond,
+    #[allow(dead_code, reason = "the part `start` measures sizes")]
     Bytes,
     /// A number of things, such as round trips, capacity units or tickets.
     Count,
@@ -53,6 +54,7 @@ pub enum Aim {
     /// The figure is at most this multiple of its baseline.
     RatioAtMost(f64),
     /// The figure exceeds its baseline by at most this.
+    #[allow(dead_code, reason = "the part `start` has such an aim")]
     AboveBaselineAtMost(f64),
 }
 

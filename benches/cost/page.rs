@@ -9,7 +9,7 @@ use super::{
 
 /// Returns the text of the page.
 pub fn render(requests: &[Million], tickets: &[Million]) -> String {
-    let mut page = format!(
+    let mut page = String::from(
         "\
 # Cost
 
@@ -29,7 +29,7 @@ Requests of the ITSM contract to an organization of 16 teams. Each team has 5 me
 has at most 20 elements. A function reads a key once a minute, and adds its requests to the rate limit once in ten
 requests: 0.1 write units. A change is one record of the stream, and has at most one announcement.
 
-"
+",
     );
     table(&mut page, requests);
     page.push_str(

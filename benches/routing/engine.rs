@@ -27,7 +27,7 @@ const RUNS: usize = 7;
 /// The local stack fails.
 pub fn measure() -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for teams in TEAMS {
+    for &teams in TEAMS {
         let fixture = Fixture::start()?;
         figures.extend(function_runtime()?.block_on(with_teams(&fixture, teams))?);
     }

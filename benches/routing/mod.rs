@@ -9,7 +9,7 @@ use crate::{Options, report::Figure};
 /// The tickets of a batch.
 const BATCHES: [usize; 3] = [1, 10, 80];
 /// The teams of the tickets.
-const TEAMS: [u32; 2] = [1, 50];
+const TEAMS: &[u32] = &[1, 50];
 /// The members of each team.
 const MEMBERS: [u32; 3] = [5, 50, 500];
 

@@ -21,7 +21,7 @@ use super::{BATCHES, MEMBERS, TEAMS};
 use crate::{
     calibration::Yardstick,
     events::new_ticket,
-    fixture::{CREATED, new_team, team_id, user, user_id},
+    fixture::{CREATED, new_team, team_id, user},
     report::{Aim, Figure, Unit, target_folder},
 };
 
@@ -96,7 +96,7 @@ pub fn measure() -> anyhow::Result<Vec<Figure>> {
 }
 
 fn cells() -> impl Iterator<Item = Cell> {
-    let workloads = [(Workload::New, &TEAMS[..]), (Workload::Mixed, &TEAMS[..1])];
+    let workloads = [(Workload::New, TEAMS), (Workload::Mixed, &TEAMS[..1])];
     workloads.into_iter().flat_map(|(workload, teams)| {
         QueueStrategy::ALL.into_iter().flat_map(move |strategy| {
             teams.iter().flat_map(move |&teams| {
