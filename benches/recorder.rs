@@ -299,6 +299,11 @@ impl Recorded {
         self.steps.len() as f64
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    pub fn calls(&self) -> f64 {
+        self.steps.iter().map(Vec::len).sum::<usize>() as f64
+    }
+
     /// Returns the read units of the same reads with eventual consistency.
     pub fn floor_read_units(&self) -> f64 {
         self.read_units - self.saved_read_units

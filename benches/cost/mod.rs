@@ -1,6 +1,6 @@
 //! Cost: dollars for a million requests of each endpoint, and for a million tickets, from measured
 //! capacity and round trips and a table of list prices. With `--write`, docs/cost.md has the
-//! tables; without it, the part fails if the page differs.
+//! tables; without it, the part says if the page differs.
 
 mod page;
 mod prices;
@@ -9,7 +9,7 @@ mod tickets;
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use crate::{
     Options,
@@ -29,7 +29,7 @@ struct Million {
 /// Measures requests and tickets.
 ///
 /// # Errors
-/// A request fails, or docs/cost.md differs from the measured costs.
+/// A request fails, or docs/cost.md cannot be written.
 pub fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let fixture = Fixture::start()?;
     let (requests, tickets) = function_runtime()?.block_on(async {
@@ -42,10 +42,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
         fs::write(&path, &page).with_context(|| path.display().to_string())?;
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    ensure!(
-        written == page,
-        "docs/cost.md differs from the measured costs; run `cargo bench -- cost --write`"
-    );
+    if written != page {
+        eprintln!("docs/cost.md is out of date; run `cargo bench -- cost --write`");
+    }
     let figures = requests.iter().chain(&tickets).map(|it| {
         Figure::new(
             format!("a million x {}", it.name),

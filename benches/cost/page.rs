@@ -18,7 +18,7 @@ capacity as DynamoDB does. Dollars are for a million, at the [list prices](#pric
 
 The **floor** has the same calls, without the guarantees of Muster: all reads are eventually consistent, no write is
 part of a transaction, and everything takes one round trip. The difference is the price of the
-[invariants](routing.md#invariants).
+[invariants](routing.md).
 
 Not included: a connection's first request, the data transfer, [storage, logs and
 monitoring](scaling.md#monitoring-costs).

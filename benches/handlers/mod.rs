@@ -29,9 +29,8 @@ use sides::{Prepared, Sides};
 const ALONE: usize = 400;
 /// The measured requests of each case in flight at the same time.
 pub const IN_FLIGHT: usize = 16;
-/// The requests of each of [`IN_FLIGHT`] clients in a row, and the number of rows.
-const IN_ROW: usize = 4;
-const ROWS: usize = 8;
+/// The rows of [`IN_FLIGHT`] requests. A row begins when the previous one has ended.
+const ROWS: usize = 32;
 
 /// The latencies of both sides, in seconds.
 #[derive(Default)]
@@ -101,31 +100,16 @@ async fn alone(sides: &mut Sides, case: &Case) -> anyhow::Result<Latencies> {
 async fn together(sides: &mut Sides, case: &Case) -> anyhow::Result<Latencies> {
     let mut latencies = Latencies::default();
     for row in 0..ROWS {
-        let numbers = (0..IN_FLIGHT * IN_ROW).map(|n| ALONE + row * IN_FLIGHT * IN_ROW + n);
-        let mut clients: Vec<(Vec<Request>, Vec<Recorded>)> = Vec::new();
-        clients.resize_with(IN_FLIGHT, Default::default);
-        for n in numbers.clone() {
+        let first = ALONE + row * IN_FLIGHT;
+        let (mut requests, mut recorded) = (Vec::new(), Vec::new());
+        for n in first..first + IN_FLIGHT {
             let Prepared { request, calls } = sides.prepare(case, n).await?;
-            let (requests, recorded) = &mut clients[n % IN_FLIGHT];
             requests.push(request);
             recorded.push(calls);
         }
-        let (requests, recorded): (Vec<_>, Vec<_>) = clients.into_iter().unzip();
-        let sides_ref = &*sides;
-        let handled = try_join_all(requests.into_iter().map(async |requests| {
-            let mut latencies = Vec::new();
-            for request in requests {
-                latencies.push(time_handle(sides_ref, request).await?);
-            }
-            anyhow::Ok(latencies)
-        }));
-        let raw = try_join_all(recorded.into_iter().map(async |recorded| {
-            let mut latencies = Vec::new();
-            for calls in recorded {
-                latencies.push(time_calls(sides_ref, calls, case).await?);
-            }
-            anyhow::Ok(latencies)
-        }));
+        let both = &*sides;
+        let handled = try_join_all(requests.into_iter().map(|it| time_handle(both, it)));
+        let raw = try_join_all(recorded.into_iter().map(|it| time_calls(both, it, case)));
         let (handled, raw) = if row % 2 == 0 {
             let handled = handled.await?;
             (handled, raw.await?)
@@ -133,9 +117,9 @@ async fn together(sides: &mut Sides, case: &Case) -> anyhow::Result<Latencies> {
             let raw = raw.await?;
             (handled.await?, raw)
         };
-        latencies.handled.extend(handled.into_iter().flatten());
-        latencies.raw.extend(raw.into_iter().flatten());
-        for n in numbers {
+        latencies.handled.extend(handled);
+        latencies.raw.extend(raw);
+        for n in first..first + IN_FLIGHT {
             sides.clean_up(case, n).await?;
         }
     }

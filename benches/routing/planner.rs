@@ -82,7 +82,7 @@ pub fn measure() -> anyhow::Result<Vec<Figure>> {
             bencher.iter_batched(
                 || decoded.teams.clone(),
                 |teams| decoded.plan(teams),
-                BatchSize::NumIterations(16),
+                cell.iterations(),
             );
         });
         let estimates = folder.join(&name).join("new").join("estimates.json");
@@ -132,6 +132,18 @@ impl Cell {
         format!("planner {workload}, {strategy}, {teams} team{plural} of {members}, batch {batch}")
     }
 
+    /// Returns the number of inputs that criterion clones ahead: so few that they stay in the cache
+    /// of the processor, as the items that a function has just decoded.
+    fn iterations(&self) -> BatchSize {
+        BatchSize::NumIterations((500 / u64::from(self.members * self.involved_teams())).max(1))
+    }
+
+    /// Returns the number of teams of a batch.
+    fn involved_teams(&self) -> u32 {
+        self.teams
+            .min(u32::try_from(self.batch).unwrap_or(u32::MAX))
+    }
+
     /// Returns the figure of a plan's duration: the duration of a batch of 1, and else the tickets
     /// a second.
     #[expect(clippy::cast_precision_loss, reason = "at most 80 tickets")]
@@ -164,8 +176,7 @@ impl Cell {
         let now = Timestamp::now();
         let organization = OrganizationId::parse("org_bench")?;
         let team_of = |n: usize| team_id(u32::try_from(n).unwrap_or(0) % self.teams);
-        let involved = self.teams.min(u32::try_from(self.batch)?);
-        let teams = (0..involved)
+        let teams = (0..self.involved_teams())
             .map(|n| self.team(&organization, n))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let created = (0..self.batch).map(|n| {
