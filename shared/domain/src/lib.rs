@@ -49,7 +49,8 @@ pub use merge::Merge;
 pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
 pub use ring::RingPlace;
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Team, TeamChanges};
-pub use text::{Comparable, Description, Folded, Tags, TagsError, TeamName, TextError};
+pub(crate) use text::Comparable;
+pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{
     Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
 };

@@ -11,7 +11,7 @@ use super::{
 use crate::{TeamId, Ticket, TicketId, Timestamp};
 
 /// The writes for a batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The transactions of each team, in order. Each one assumes that those before it committed.
     /// Transactions of different teams are independent.

@@ -218,13 +218,11 @@ impl<'i> TeamState<'i> {
             members,
             past_counters,
         } = input;
-        let standings: Vec<_> = members.iter().map(Standing::new).collect();
-        let eligible = standings.iter().filter(|member| member.is_eligible());
         Self {
             team,
             members,
-            eligible: eligible.count() as u64,
-            standings,
+            eligible: input.eligible() as u64,
+            standings: members.iter().map(Standing::new).collect(),
             turn: load.turn,
             skills: SkillIndex::default(),
             past_counters,

@@ -40,7 +40,7 @@ pub struct LoadWrite {
     /// Whether the transaction is conditional on the load even if no counter moves: a ticket or a
     /// placeholder enters the team. Without the condition, it could enter behind the sweep of a
     /// deleted team, and no job would find it.
-    requires_team: bool,
+    pub(super) requires_team: bool,
 }
 
 /// The item that has the counters of a user in a team.
@@ -91,7 +91,7 @@ pub struct DecisionCounts {
 }
 
 /// The writes of one transaction: tickets, and the counters that they change.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransactionPlan {
     /// The positions of the tasks in the batch.
     pub tasks: Vec<usize>,
@@ -335,7 +335,7 @@ fn new_keys<K: Ord, V, const N: usize>(keys: &[Option<K>; N], map: &BTreeMap<K, 
 impl TransactionPlan {
     /// Drops writes with changes that cancel out. They cost write units, and their conditions could
     /// conflict with other transactions.
-    fn drop_empty_writes(&mut self) {
+    pub(super) fn drop_empty_writes(&mut self) {
         self.loads.retain(|_, write| {
             write.delta != LoadDelta::default() || write.turn.is_some() || write.requires_team
         });

@@ -1,11 +1,11 @@
 //! The input of a plan: the teams and the team matches that were read so far.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     Folded, Load, LoadDelta, Member, MemberDelta, PastCounters, Resolved, Tags, Team, TeamId,
     Ticket, TicketId, UserId,
-    routing::{self, TeamMatch, UnmatchedTicket},
+    routing::{self, MissingInput, TeamMatch},
 };
 
 /// A membership with its folded skills.
@@ -167,54 +167,6 @@ pub struct PlanningInput {
     /// The teams that were matched for tickets that name none. Loads and index entries are read
     /// before the team, so the plan verifies a match by the team as read.
     pub team_matches: HashMap<TicketId, TeamMatch>,
-}
-
-/// The input that has to be read before the batch can be planned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MissingInput {
-    /// Teams.
-    pub teams: BTreeSet<TeamId>,
-    /// Tickets that need a team match, in the order of the batch.
-    pub unmatched_tickets: Vec<UnmatchedTicket>,
-    /// Users that are not members of these teams, for their past counters.
-    pub past_counters: BTreeSet<(TeamId, UserId)>,
-}
-
-impl MissingInput {
-    fn team(id: TeamId) -> Self {
-        Self {
-            teams: [id].into(),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn team_match(ticket: UnmatchedTicket) -> Self {
-        Self {
-            unmatched_tickets: vec![ticket],
-            ..Self::default()
-        }
-    }
-
-    /// Returns whether no input is missing.
-    pub(super) fn is_empty(&self) -> bool {
-        let Self {
-            teams,
-            unmatched_tickets,
-            past_counters,
-        } = self;
-        teams.is_empty() && unmatched_tickets.is_empty() && past_counters.is_empty()
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        let Self {
-            teams,
-            unmatched_tickets,
-            past_counters,
-        } = other;
-        self.teams.extend(teams);
-        self.unmatched_tickets.extend(unmatched_tickets);
-        self.past_counters.extend(past_counters);
-    }
 }
 
 impl PlanningInput {

@@ -3,55 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    MissingInput, PlanningInput, TeamLookup,
+    PlanningInput, TeamLookup,
     reconcile::{PlannedTicket, Reconciliation, SelectedMember, reconcile},
 };
 use crate::{
     LoadDelta, MemberDelta, PastCounters, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId,
-    routing::{CounterItem, DecisionCounts, MAX_WRITES, MemberWrite, TicketTask, TurnAdvance},
+    routing::{
+        CounterItem, LoadWrite, MAX_WRITES, MemberWrite, MissingInput, Plan, TicketTask,
+        TransactionPlan, TurnAdvance,
+    },
 };
-
-/// The write of a transaction to a team's load, or to the tombstone of a deleted team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadWrite {
-    /// Whether the team was deleted, so that its tombstone has the counters.
-    pub is_deleted: bool,
-    /// The change of the counters.
-    pub delta: LoadDelta,
-    /// The advance by the decisions of the transaction, if there are any.
-    pub turn: Option<TurnAdvance>,
-    /// Whether the transaction is conditional on the load even if no counter moves: a ticket or a
-    /// placeholder enters the team. Without the condition, it could enter behind the sweep of a
-    /// deleted team, and no job would find it.
-    requires_team: bool,
-}
-
-/// The writes of one transaction: tickets, and the counters that they change.
-#[derive(Debug, Clone, Default)]
-pub struct TransactionPlan {
-    /// The positions of the tasks in the batch.
-    pub tasks: Vec<usize>,
-    /// The tickets, each with the revision that was read; `None` for a new ticket.
-    pub tickets: Vec<(Option<u64>, Ticket)>,
-    /// Loads, by team.
-    pub loads: BTreeMap<TeamId, LoadWrite>,
-    /// Counters of members and of other users, by team and user.
-    pub members: BTreeMap<(TeamId, UserId), MemberWrite>,
-    /// The decisions of the transaction.
-    pub decisions: DecisionCounts,
-}
-
-/// The writes for a batch.
-#[derive(Debug, Default)]
-pub struct Plan {
-    /// The transactions of each team, in order. Each one assumes that those before it committed.
-    /// Transactions of different teams are independent.
-    pub groups: Vec<Vec<TransactionPlan>>,
-    /// The positions of the tasks that need no write.
-    pub unchanged: Vec<usize>,
-    /// The number of superseded events among the tasks that need no write.
-    pub superseded: usize,
-}
 
 /// Plans a batch, in which each ticket occurs once.
 ///
@@ -127,13 +88,6 @@ fn transactions(
 }
 
 impl TransactionPlan {
-    /// Returns the number of items of the transaction, condition checks included.
-    pub(super) fn items(&self) -> usize {
-        self.tickets.len()
-            + self.loads.len()
-            + self.members.values().map(MemberWrite::items).sum::<usize>()
-    }
-
     /// Returns an upper bound of the number of items if this ticket is added.
     fn items_with(&self, planned: &PlannedTicket) -> usize {
         let versions = || planned.before.iter().chain([&planned.after]);
@@ -177,7 +131,8 @@ impl TransactionPlan {
         self.decisions.unrouted += began(TicketState::Unrouted);
         self.decisions.begun_waiting += began(TicketState::Waiting);
         self.tasks.push(position);
-        self.tickets.push((before.map(|before| before.rev), after));
+        self.tickets
+            .push((before.map(|before| before.rev), Box::new(after)));
     }
 
     /// Moves the counters by the contribution of a ticket after, less that before.
@@ -289,18 +244,5 @@ impl TransactionPlan {
             let write = self.members.entry((team, user)).or_insert(empty);
             write.delta = write.delta.plus(delta);
         }
-    }
-
-    /// Drops writes with changes that cancel out. They cost write units, and their conditions could
-    /// conflict with other transactions.
-    fn drop_empty_writes(&mut self) {
-        self.loads.retain(|_, write| {
-            write.delta != LoadDelta::default() || write.turn.is_some() || write.requires_team
-        });
-        self.members.retain(|_, write| {
-            write.delta != MemberDelta::default()
-                || write.turn.is_some()
-                || matches!(write.counter_item, CounterItem::NewPastCounters(_))
-        });
     }
 }
