@@ -7,6 +7,7 @@ use std::time::Instant;
 use aws_sdk_dynamodb::Client;
 use muster_cli::emulator;
 use muster_domain::{QueueStrategy::LeastBusy, TeamId, UserStatus};
+use muster_harness::calls::{Recorded, Recorder};
 use muster_service::{http::Deps, store::Table};
 use reqwest::Method;
 
@@ -16,7 +17,6 @@ use crate::{
     events,
     fixture::{Fixture, Organization, function_runtime},
     invocation::{Invocation, handle},
-    recorder::{Recorded, Recorder},
     report::{Aim, Figure, Unit},
     seed::Seed,
 };

@@ -11,7 +11,6 @@ mod fixture;
 mod growth;
 mod handlers;
 mod invocation;
-mod recorder;
 mod report;
 mod routing;
 mod seed;

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use muster_cli::emulator;
+use muster_harness::calls::{Recorded, Recorder};
 use muster_service::store::Table;
 use reqwest::Method;
 
@@ -13,7 +14,6 @@ use crate::{
         sides::{created_id, functions, seeded},
     },
     invocation::{Invocation, handle},
-    recorder::{Recorded, Recorder},
 };
 
 /// The write units of the rate limit: a function counts the requests of a key in the table once in

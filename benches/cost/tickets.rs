@@ -6,6 +6,7 @@ use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use muster_cli::{emulator, scenario::Scenario};
 use muster_domain::{QueueStrategy::LeastBusy, Timestamp, UserStatus};
+use muster_harness::calls::Recorder;
 use muster_service::store::Table;
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ use super::{Million, Usage};
 use crate::{
     events,
     fixture::{Fixture, Organization, team_id},
-    recorder::Recorder,
 };
 
 const TICKETS: u32 = 200;

@@ -13,13 +13,13 @@ use std::time::Instant;
 use anyhow::Context;
 use futures_util::future::try_join_all;
 use lambda_http::Request;
+use muster_harness::calls::Recorded;
 
 use crate::{
     Options,
     calibration::{Yardstick, quantile},
     fixture::{Fixture, function_runtime},
     invocation::handle,
-    recorder::Recorded,
     report::{Aim, Figure, Unit},
 };
 use cases::Case;

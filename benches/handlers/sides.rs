@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::Client;
 use lambda_http::{Body, Request};
 use muster_cli::emulator;
 use muster_domain::{QueueStrategy::SkillBased, TeamId, Timestamp, UserStatus};
+use muster_harness::calls::{Recorded, Recorder};
 use muster_service::{http::Deps, store::Table};
 use reqwest::Method;
 use serde_json::Value;
@@ -22,7 +23,6 @@ use crate::{
     events,
     fixture::{Fixture, Organization, team_id},
     invocation::{Invocation, handle},
-    recorder::{Recorded, Recorder},
 };
 
 /// The requests of a key, fewer than its rate limit of 2,000 requests a minute.

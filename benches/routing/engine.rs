@@ -5,6 +5,7 @@ use std::time::Instant;
 use aws_sdk_dynamodb::Client;
 use muster_cli::emulator;
 use muster_domain::{QueueStrategy::LeastBusy, UserStatus};
+use muster_harness::calls::Recorder;
 use muster_service::store::Table;
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ use crate::{
     calibration::{Yardstick, median},
     events,
     fixture::{Fixture, Organization, function_runtime, team_id},
-    recorder::Recorder,
     report::{Figure, Unit},
     seed::Seed,
 };

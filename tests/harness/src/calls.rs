@@ -46,6 +46,16 @@ macro_rules! calls {
                 None
             }
 
+            /// Returns the name of the operation, with the number of items if it has several.
+            fn name(&self) -> String {
+                match self {
+                    $(Self::$operation(input) => {
+                        let items = input.items().map_or_else(String::new, |n| format!("({n})"));
+                        stringify!($operation).to_owned() + &items
+                    })*
+                }
+            }
+
             fn saving(&self) -> Saving {
                 match self {
                     $(Self::$operation(input) => input.saving(),)*
@@ -64,15 +74,17 @@ macro_rules! calls {
             context: &FinalizerInterceptorContextRef<'_>,
             saving: Saving,
             recorded: &mut Recorded,
-        ) {
+        ) -> Result<(), BoxError> {
             let Some(Ok(output)) = context.output_or_error() else {
-                return;
+                return Ok(());
             };
             $(if let Some(output) = output.downcast_ref::<$output>() {
-                let units = units(output.consumed_capacity());
+                let units = units(output.consumed_capacity())?;
                 recorded.$units += units;
                 recorded.$saved += saving.of(units);
+                return Ok(());
             })*
+            Err("an output of an operation that is not recorded".into())
         }
     };
 }
@@ -87,11 +99,16 @@ calls! {
 }
 
 /// Returns the capacity of a call: one report, or one for each table.
-fn units<'r>(reports: impl IntoIterator<Item = &'r ConsumedCapacity>) -> f64 {
-    let units = reports
-        .into_iter()
-        .filter_map(ConsumedCapacity::capacity_units);
-    units.sum()
+///
+/// # Errors
+/// The table did not report the capacity.
+fn units<'r>(reports: impl IntoIterator<Item = &'r ConsumedCapacity>) -> Result<f64, &'static str> {
+    let mut reports = reports.into_iter().peekable();
+    if reports.peek().is_none() {
+        return Err("the table did not report what it consumed");
+    }
+    let units = reports.filter_map(ConsumedCapacity::capacity_units);
+    Ok(units.sum())
 }
 
 /// The capacity that a call would save with fewer guarantees.
@@ -128,45 +145,59 @@ impl Storable for Saving {
 }
 
 /// The input of a call, with the guarantees that it asks for.
-trait Guaranteed {
+trait Input {
     fn saving(&self) -> Saving;
+
+    /// Returns the number of items of an operation over several items.
+    fn items(&self) -> Option<usize> {
+        None
+    }
 }
 
-impl Guaranteed for GetItemInput {
+impl Input for GetItemInput {
     fn saving(&self) -> Saving {
         Saving::of_read(self.consistent_read)
     }
 }
 
-impl Guaranteed for QueryInput {
+impl Input for QueryInput {
     fn saving(&self) -> Saving {
         Saving::of_read(self.consistent_read)
     }
 }
 
-impl Guaranteed for BatchGetItemInput {
+impl Input for BatchGetItemInput {
     fn saving(&self) -> Saving {
         let mut requested = self.request_items.iter().flat_map(HashMap::values);
         Saving::of_read(requested.next().and_then(|keys| keys.consistent_read))
     }
+
+    fn items(&self) -> Option<usize> {
+        let requested = self.request_items.iter().flat_map(HashMap::values);
+        Some(requested.map(|request| request.keys().len()).sum())
+    }
 }
 
-impl Guaranteed for PutItemInput {
+impl Input for PutItemInput {
     fn saving(&self) -> Saving {
         Saving::Nothing
     }
 }
 
-impl Guaranteed for UpdateItemInput {
+impl Input for UpdateItemInput {
     fn saving(&self) -> Saving {
         Saving::Nothing
     }
 }
 
-impl Guaranteed for TransactWriteItemsInput {
+impl Input for TransactWriteItemsInput {
     #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
     fn saving(&self) -> Saving {
-        Saving::Items(self.transact_items.as_ref().map_or(0, Vec::len) as f64)
+        Saving::Items(self.transact_items().len() as f64)
+    }
+
+    fn items(&self) -> Option<usize> {
+        Some(self.transact_items().len())
     }
 }
 
@@ -285,7 +316,9 @@ async fn send_update(it: UpdateItemInput, client: &Client) -> anyhow::Result<Upd
 pub struct Recorded {
     steps: Vec<Vec<Call>>,
     in_flight: usize,
+    /// Read units.
     pub read_units: f64,
+    /// Write units.
     pub write_units: f64,
     /// The part of `read_units` that eventually consistent reads would save.
     saved_read_units: f64,
@@ -294,27 +327,41 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Returns the names of the calls by round trip, such as `GetItem` and `BatchGetItem(3)`.
+    #[must_use]
+    pub fn names(&self) -> Vec<Vec<String>> {
+        let names = |calls: &Vec<Call>| calls.iter().map(Call::name).collect();
+        self.steps.iter().map(names).collect()
+    }
+
+    /// Returns the number of round trips, one after the other.
+    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     pub fn round_trips(&self) -> f64 {
         self.steps.len() as f64
     }
 
+    /// Returns the number of calls.
+    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     pub fn calls(&self) -> f64 {
         self.steps.iter().map(Vec::len).sum::<usize>() as f64
     }
 
     /// Returns the read units of the same reads with eventual consistency.
+    #[must_use]
     pub fn floor_read_units(&self) -> f64 {
         self.read_units - self.saved_read_units
     }
 
     /// Returns the write units of the same writes without transactions.
+    #[must_use]
     pub fn floor_write_units(&self) -> f64 {
         self.write_units - self.saved_write_units
     }
 
     /// Returns the calls to another table.
+    #[must_use]
     pub fn in_table(self, table: &str) -> Self {
         let steps = self.steps.into_iter();
         let steps = steps.map(|calls| calls.into_iter().map(|call| call.in_table(table)).collect());
@@ -346,6 +393,10 @@ impl Recorder {
     }
 
     /// Returns the calls since the last time, and forgets them.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "a caller may only reset the record"
+    )]
     pub fn take(&self) -> Recorded {
         std::mem::take(&mut *self.recorded())
     }
@@ -361,7 +412,8 @@ impl Intercept for Recorder {
         context: &BeforeSerializationInterceptorContextRef<'_>,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let call = Call::of(context).ok_or("a call of an operation that is not recorded")?;
+        let call = Call::of(context)
+            .ok_or_else(|| format!("call without a known cost: {:?}", context.input()))?;
         // The input is consumed before the capacity is known.
         bag.interceptor_state().store_put(call.saving());
         let mut recorded = self.recorded();
@@ -393,7 +445,6 @@ impl Intercept for Recorder {
         let saving = bag.load::<Saving>().copied().unwrap_or(Saving::Nothing);
         let mut recorded = self.recorded();
         recorded.in_flight -= 1;
-        add_capacity(context, saving, &mut recorded);
-        Ok(())
+        add_capacity(context, saving, &mut recorded)
     }
 }

@@ -52,7 +52,7 @@ impl CostRecorder {
         let org = stack.organization().await;
         let meter = CostMeter::default();
         let config = invoke::client_config(&stack)
-            .interceptor(meter.clone())
+            .interceptor(meter.recorder())
             .build();
         let mut deps = invoke::deps(&stack, Client::from_conf(config));
         // The bytes of a number depend on its digits.
@@ -85,7 +85,7 @@ impl CostRecorder {
         target: &str,
         body: Option<Value>,
     ) -> ObservedCost {
-        *self.meter.observed() = ObservedCost::default();
+        self.meter.take();
         let client = match contract {
             Toptickets => &self.org.toptickets,
             Itsm => &self.org.itsm,

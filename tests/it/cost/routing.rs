@@ -123,7 +123,7 @@ async fn routing_eighty_tickets_matches_the_cost_golden() {
     let org = OrgFixture::open(&Stack::with(|_| {}).await, 8, &[team_fixture]).await;
     let meter = CostMeter::default();
     let config = invoke::client_config(&org.stack)
-        .interceptor(meter.clone())
+        .interceptor(meter.recorder())
         .build();
     let mut deps = org.assignment_over(Table::new(
         Client::from_conf(config),
@@ -142,7 +142,7 @@ async fn routing_eighty_tickets_matches_the_cost_golden() {
         // The bytes of a number depend on its digits.
         let now = NOW * 1000 + 123 + i64::try_from(step).expect("a few");
         deps.clock = Arc::new(move || Timestamp::from_millis(now));
-        *meter.observed() = ObservedCost::default();
+        meter.take();
         assert_eq!(invoke_assignment(&deps, &messages).await, [0; 0]);
         let ObservedCost {
             mut steps,
@@ -217,7 +217,7 @@ async fn generated_day_matches_the_cost_golden() {
         let org = OrgFixture::open(&stack, teams * 8, &team_fixtures).await;
         let meter = CostMeter::default();
         let config = invoke::client_config(&org.stack)
-            .interceptor(meter.clone())
+            .interceptor(meter.recorder())
             .build();
         let mut deps = org.assignment_over(Table::new(
             Client::from_conf(config),

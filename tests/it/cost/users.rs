@@ -23,7 +23,7 @@ async fn writes_of_a_profile_match_the_cost_golden() {
     let org = stack.organization().await.id;
     let meter = CostMeter::default();
     let config = invoke::client_config(&stack)
-        .interceptor(meter.clone())
+        .interceptor(meter.recorder())
         .build();
     let table = Table::new(Client::from_conf(config), stack.table.as_str());
     let store = table.until(Instant::now() + Duration::from_mins(3));

@@ -61,7 +61,7 @@ impl MeteredList {
         let org = stack.organization().await;
         let meter = CostMeter::default();
         let config = invoke::client_config(&stack)
-            .interceptor(meter.clone())
+            .interceptor(meter.recorder())
             .build();
         let mut deps = invoke::deps(&stack, Client::from_conf(config));
         deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));

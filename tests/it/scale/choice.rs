@@ -103,7 +103,7 @@ fn ticket(org: &OrgFixture, id: &str) -> String {
 async fn cost(org: &OrgFixture, id: &str) -> (Vec<Vec<String>>, f64, f64) {
     let meter = CostMeter::default();
     let config = invoke::client_config(&org.stack)
-        .interceptor(meter.clone())
+        .interceptor(meter.recorder())
         .build();
     let deps = org.assignment_over(Table::new(
         Client::from_conf(config),
@@ -206,7 +206,7 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let org = org_with_teams(&stack, 1_300).await;
     let meter = CostMeter::default();
     let config = invoke::client_config(&org.stack)
-        .interceptor(meter.clone())
+        .interceptor(meter.recorder())
         .build();
     let deps = org.assignment_over(Table::new(
         Client::from_conf(config),

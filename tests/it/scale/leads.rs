@@ -107,7 +107,7 @@ async fn clearing_leads_costs_the_same_in_1000_teams() {
     let org = OrgFixture::open(&Stack::shared(), 2, &[TeamFixture::of(RoundRobin, [])]).await;
     let meter = CostMeter::default();
     let config = invoke::client_config(&org.stack)
-        .interceptor(meter.clone())
+        .interceptor(meter.recorder())
         .build();
     let table = Table::new(Client::from_conf(config), org.stack.table.as_str());
     let store = table.until(tokio::time::Instant::now() + std::time::Duration::from_mins(5));

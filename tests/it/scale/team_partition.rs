@@ -69,7 +69,7 @@ impl<'d> MeteredOrg<'d> {
         let meter = CostMeter::default();
         let client = Client::from_conf(
             invoke::client_config(&fixture.stack)
-                .interceptor(meter.clone())
+                .interceptor(meter.recorder())
                 .build(),
         );
         let mut http = invoke::deps(&fixture.stack, client.clone());

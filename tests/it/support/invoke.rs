@@ -7,13 +7,12 @@ use aws_sdk_dynamodb::{
     Client,
     config::{Builder, SharedHttpClient},
 };
-use lambda_http::{Body, Context, RequestExt};
+use lambda_http::Body;
 use muster_cli::emulator;
-use muster_domain::Timestamp;
+use muster_harness::gateway;
 use muster_service::{http::Deps, store::Table};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{Response, Stack};
 
@@ -88,40 +87,7 @@ impl TestInvocation {
             source_ip,
             time: _,
         } = self;
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut event = json!({
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": path,
-            "rawQueryString": query,
-            "headers": {
-                "authorization": format!("Bearer {token}"),
-                "content-type": "application/json",
-                "host": "api.example",
-                // The address that the client sent, and the one that the gateway added.
-                "x-forwarded-for": format!("127.0.0.1, {}", source_ip.as_str().unwrap_or_default()),
-            },
-            "requestContext": {
-                "accountId": "000000000000",
-                "apiId": "api",
-                "domainName": "api.example",
-                "domainPrefix": "api",
-                "http": {
-                    "method": method.as_str(),
-                    "path": path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": source_ip,
-                    "userAgent": "tests",
-                },
-                "requestId": Uuid::new_v4().to_string(),
-                "routeKey": "$default",
-                "stage": "$default",
-                "time": "05/Jan/2025:08:00:00 +0000",
-                "timeEpoch": 1_736_064_000_000_i64,
-            },
-            "body": body.as_ref().map(Value::to_string),
-            "isBase64Encoded": false,
-        });
+        let mut event = gateway::event(token, method.as_str(), target, body.as_ref(), source_ip);
         for (name, value) in headers {
             event["headers"][name] = Value::from(value.as_str());
         }
@@ -130,20 +96,9 @@ impl TestInvocation {
 
     /// Calls the function that serves this route in the template.
     pub async fn call(&self, deps: &Deps) -> Response {
-        let mut context = Context::default();
-        context.deadline =
-            u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
-        let request = muster_service::lambda::request(&self.event().to_string())
-            .expect("the event is as the gateway writes it")
-            .with_lambda_context(context);
-        let path = request.raw_http_path().to_owned();
-        let Ok(response) = if path.contains("/members") {
-            Box::pin(muster_members::handle(request, deps)).await
-        } else if path.ends_with("/workload") || path.contains("/assignments") {
-            Box::pin(muster_workload::handle(request, deps)).await
-        } else {
-            Box::pin(muster_teams::handle(request, deps)).await
-        };
+        let request = gateway::request(&self.event(), self.time)
+            .expect("the event is as the gateway writes it");
+        let response = gateway::serve(request, deps).await;
         let (parts, body) = response.into_parts();
         let text = match body {
             Body::Empty => String::new(),
